@@ -1,0 +1,170 @@
+//! What is declared: sources, tables, views and indexes, read from the SQL files of one directory.
+//!
+//! The catalog holds names, texts and places only; the plan layer gives them meaning.
+
+mod error;
+mod parse;
+
+pub use error::{Problem, Span};
+pub use parse::read_directory;
+
+use crate::change::{DataType, RelationId, Schema};
+
+/// Everything the view files declare, in an order in which each object only needs earlier ones.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// `CREATE SOURCE`.
+    pub sources: Vec<Source>,
+    /// `CREATE TABLE … FROM source`; a [`crate::change::TableId`] is an index into this.
+    pub tables: Vec<Table>,
+    /// `CREATE MATERIALIZED VIEW` and `CREATE VIEW`.
+    pub views: Vec<View>,
+    /// `CREATE INDEX`.
+    pub indexes: Vec<Index>,
+    /// The text of every file, for error messages.
+    pub files: Vec<File>,
+}
+
+/// One SQL file.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// The path as it was found.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// Where a service's changes come from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The name.
+    pub name: String,
+    /// How to connect.
+    pub connector: Connector,
+    /// The comment in front of the statement.
+    pub doc: String,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The kinds of source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connector {
+    /// An SQLite file that other processes write.
+    Sqlite {
+        /// The path; a relative one is resolved against the process's working directory.
+        path: String,
+    },
+}
+
+/// A table of a source, kept in step with it.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The name views use.
+    pub name: String,
+    /// Index of its source.
+    pub source: usize,
+    /// The table's name at the source.
+    pub upstream: String,
+    /// Declared columns; empty when they are to be read from the source.
+    pub declared: Vec<DeclaredColumn>,
+    /// The comment in front of the statement.
+    pub doc: String,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A column written out in `CREATE TABLE`.
+#[derive(Debug, Clone)]
+pub struct DeclaredColumn {
+    /// The name.
+    pub name: String,
+    /// The type.
+    pub data_type: DataType,
+    /// NOT NULL or part of the primary key.
+    pub not_null: bool,
+    /// Whether the column is part of the primary key.
+    pub primary_key: bool,
+}
+
+/// A named query.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The name.
+    pub name: String,
+    /// The optional list of column names.
+    pub columns: Vec<String>,
+    /// Whether its rows are kept (`CREATE MATERIALIZED VIEW`) or it only names a query (`CREATE VIEW`).
+    pub materialized: bool,
+    /// The text of the query.
+    pub query: String,
+    /// Names of the tables and views the query mentions.
+    pub depends_on: Vec<String>,
+    /// The comment in front of the statement.
+    pub doc: String,
+    /// Where the statement is.
+    pub span: Span,
+    /// Where the query's text begins, so that places in the query become places in the file.
+    pub query_span: Span,
+}
+
+/// An access path that is kept for readers.
+#[derive(Debug, Clone)]
+pub struct Index {
+    /// The name.
+    pub name: String,
+    /// The table or view.
+    pub relation: String,
+    /// Key columns by name.
+    pub columns: Vec<IndexColumn>,
+    /// Columns carried along so that a read needs nothing else.
+    pub include: Vec<String>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// One column of an index.
+#[derive(Debug, Clone)]
+pub struct IndexColumn {
+    /// The column's name.
+    pub name: String,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST; PostgreSQL's default is the same as `descending`.
+    pub nulls_first: bool,
+}
+
+/// A table or materialized view as readers see it: what the engine serves and the endpoints describe.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// The name.
+    pub name: String,
+    /// Whether it is a view (else a table).
+    pub is_view: bool,
+    /// Columns and key.
+    pub schema: Schema,
+    /// Where the rows lie in the store.
+    pub id: RelationId,
+    /// Indices of the sources its rows depend on.
+    pub sources: Vec<usize>,
+    /// Its served indexes.
+    pub indexes: Vec<ServedIndex>,
+    /// The documentation comment.
+    pub doc: String,
+    /// The text of the query; empty for tables.
+    pub query: String,
+}
+
+/// An index as readers use it. Its entries are a relation of their own, keyed by the index columns and then the
+/// indexed row's key; column 0 of an entry (Bytes) is that row's encoded key, the included columns follow.
+#[derive(Debug, Clone)]
+pub struct ServedIndex {
+    /// The name.
+    pub name: String,
+    /// Where the entries lie in the store.
+    pub id: RelationId,
+    /// The index columns as columns of the indexed relation, with their directions.
+    pub key: Vec<crate::change::KeyColumn>,
+    /// Included columns of the indexed relation, in the entry's order (entry column 1 is `include[0]`).
+    pub include: Vec<usize>,
+}

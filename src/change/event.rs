@@ -1,0 +1,70 @@
+//! What a source says: rows that are, keys that are gone, and how far it was read.
+
+use super::position::Position;
+use super::row::Row;
+
+/// The number of a table in the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId(pub usize);
+
+/// One fact about one key of a table. A source knows no state, so it does not say what was there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The table.
+    pub table: TableId,
+    /// The row as it is now, in the table's schema, or the tombstone of a key that is gone.
+    pub row: Row,
+}
+
+/// Whole source transactions, as one step of progress of one source.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Index of the source in the catalog.
+    pub source: usize,
+    /// The facts; a later one about the same key replaces an earlier one.
+    pub events: Vec<Event>,
+    /// How far the source is read once these events are applied.
+    pub position: Position,
+    /// Where this batch stands in the life of the source.
+    pub state: SourceState,
+    /// When the newest transaction in this batch became known to the source reader.
+    pub seen_at: std::time::Instant,
+}
+
+/// Where a batch stands: part of a snapshot, or of the stream behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// The first batch of a snapshot of these tables: every key not named until the next `Streaming` batch is gone.
+    SnapshotStart(Vec<TableId>),
+    /// More of the snapshot; not consistent yet.
+    Snapshot,
+    /// The snapshot, if one was under way, is complete, and the position ends on a transaction.
+    Streaming,
+}
+
+/// How a source is doing, as a user should read it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SourceHealth {
+    /// Not reached yet.
+    Connecting,
+    /// The first copy, or one after drift, is being made.
+    Snapshotting {
+        /// Rows copied so far.
+        rows: u64,
+        /// Rows expected, when known.
+        total: Option<u64>,
+    },
+    /// Following the log.
+    Streaming,
+    /// Something is in the way that may go by itself (file missing, locked…); it is tried again with back-off.
+    Retrying {
+        /// What is in the way.
+        reason: String,
+    },
+    /// Something only a person can mend (corrupt log row, column gone…); what was read so far stays served.
+    Halted {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}

@@ -1,0 +1,19 @@
+//! What flows through Vantage: typed rows as bytes, their keys, deltas, events and positions.
+//!
+//! Nothing here knows where a row came from or where it goes, so every other layer may speak these words.
+
+mod data_type;
+mod delta;
+mod event;
+mod key;
+mod position;
+mod row;
+mod schema;
+
+pub use data_type::{DataType, Datum, Value, pow10};
+pub use delta::Delta;
+pub use event::{Batch, Event, SourceHealth, SourceState, TableId};
+pub use key::{Collation, KeyColumn, decode_int_key, encode_datum, encode_key, prefix_end};
+pub use position::Position;
+pub use row::{Row, RowBuilder};
+pub use schema::{Column, RelationId, Schema};

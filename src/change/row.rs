@@ -1,0 +1,270 @@
+//! A row: immutable bytes that are shared, never copied, on their way from source to reader.
+//!
+//! ```text
+//! [key length u32][columns u16][flags u8][key][null bits][error bits, only if flagged][slots 8 × columns][tail]
+//! ```
+//! All integers are little-endian; the key is the relation's memcomparable key (see `key`). A slot holds the value
+//! itself, or for variable types and errors the offset (u32) and length (u32) of its bytes in the tail. A tombstone
+//! has a key and nothing else. The format is stored on disk: the golden test must only ever be extended.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::data_type::{DataType, Datum};
+
+const HEADER: usize = 7;
+const FLAG_ERRORS: u8 = 1;
+const FLAG_TOMBSTONE: u8 = 2;
+
+/// One row, or the tombstone of one. Cloning shares the bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Row(Arc<[u8]>);
+
+impl Row {
+    /// The mark that the row with `key` is gone.
+    pub fn tombstone(key: &[u8]) -> Row {
+        let mut bytes = Vec::with_capacity(HEADER + key.len());
+        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&[0, 0, FLAG_TOMBSTONE]);
+        bytes.extend_from_slice(key);
+        Row(bytes.into())
+    }
+
+    /// Takes bytes written by [`Row::as_bytes`]; `None` when they cannot be a row.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Row> {
+        if bytes.len() < HEADER {
+            return None;
+        }
+        let row = Row(bytes.into());
+        let fixed = row.slots() + 8 * row.width();
+        let end = if row.is_tombstone() { HEADER + row.key_len() } else { fixed };
+        (bytes.len() >= end).then_some(row)
+    }
+
+    /// The bytes, as they are stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The encoded unique key.
+    pub fn key(&self) -> &[u8] {
+        &self.0[HEADER..HEADER + self.key_len()]
+    }
+
+    /// Whether this marks a deletion.
+    pub fn is_tombstone(&self) -> bool {
+        self.0[6] & FLAG_TOMBSTONE != 0
+    }
+
+    /// The number of columns.
+    pub fn width(&self) -> usize {
+        usize::from(u16::from_le_bytes([self.0[4], self.0[5]]))
+    }
+
+    /// Whether any cell is an error.
+    pub fn has_errors(&self) -> bool {
+        self.0[6] & FLAG_ERRORS != 0
+    }
+
+    /// Everything behind the key; equal exactly when all cells are equal (rows of one schema).
+    pub fn body(&self) -> &[u8] {
+        &self.0[HEADER + self.key_len()..]
+    }
+
+    /// The cell of column `index`, which must be of `data_type`.
+    pub fn get(&self, index: usize, data_type: DataType) -> Datum<'_> {
+        let nulls = HEADER + self.key_len();
+        if self.bit(nulls, index) {
+            return Datum::Null;
+        }
+        if self.has_errors() && self.bit(nulls + self.width().div_ceil(8), index) {
+            return Datum::Error(std::str::from_utf8(self.tail_of(index)).unwrap_or("unreadable error text"));
+        }
+        let slot = self.slot(index);
+        match data_type {
+            DataType::Boolean => Datum::Boolean(slot != 0),
+            DataType::Float64 => Datum::Float(f64::from_bits(slot)),
+            DataType::Text => Datum::Text(std::str::from_utf8(self.tail_of(index)).unwrap_or("\u{FFFD}")),
+            DataType::Bytes => Datum::Bytes(self.tail_of(index)),
+            DataType::Decimal { precision, .. } if precision > 18 => {
+                let bytes: [u8; 16] = self.tail_of(index).try_into().unwrap_or_default();
+                Datum::Decimal(i128::from_le_bytes(bytes))
+            }
+            DataType::Decimal { .. } => Datum::Decimal(i128::from(slot as i64)),
+            _ => Datum::Int(slot as i64),
+        }
+    }
+
+    fn key_len(&self) -> usize {
+        u32::from_le_bytes([self.0[0], self.0[1], self.0[2], self.0[3]]) as usize
+    }
+
+    fn bit(&self, start: usize, index: usize) -> bool {
+        self.0[start + index / 8] >> (index % 8) & 1 != 0
+    }
+
+    fn slots(&self) -> usize {
+        let bitmaps = if self.has_errors() { 2 } else { 1 };
+        HEADER + self.key_len() + bitmaps * self.width().div_ceil(8)
+    }
+
+    fn slot(&self, index: usize) -> u64 {
+        let at = self.slots() + 8 * index;
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.0[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn tail_of(&self, index: usize) -> &[u8] {
+        let slot = self.slot(index);
+        let start = self.slots() + 8 * self.width() + (slot as u32) as usize;
+        &self.0[start..start + (slot >> 32) as usize]
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_tombstone() { "tombstone" } else { "row" };
+        write!(f, "{kind}({} columns, key {:02x?})", self.width(), self.key())
+    }
+}
+
+/// Builds rows one after another, reusing its buffers: `push` each cell in order, then `finish`.
+#[derive(Debug, Default)]
+pub struct RowBuilder {
+    nulls: Vec<u8>,
+    errors: Vec<u8>,
+    slots: Vec<u8>,
+    tail: Vec<u8>,
+    bytes: Vec<u8>,
+    width: usize,
+    has_errors: bool,
+}
+
+impl RowBuilder {
+    /// An empty builder.
+    pub fn new() -> RowBuilder {
+        RowBuilder::default()
+    }
+
+    /// Appends a cell of a column of `data_type`.
+    pub fn push(&mut self, datum: Datum<'_>, data_type: DataType) {
+        let index = self.width;
+        self.width += 1;
+        if index % 8 == 0 {
+            self.nulls.push(0);
+            self.errors.push(0);
+        }
+        let slot = match datum {
+            Datum::Null => {
+                self.nulls[index / 8] |= 1 << (index % 8);
+                0
+            }
+            Datum::Error(message) => {
+                self.errors[index / 8] |= 1 << (index % 8);
+                self.has_errors = true;
+                self.append(message.as_bytes())
+            }
+            Datum::Boolean(it) => u64::from(it),
+            Datum::Int(it) => it as u64,
+            // One representation each for zero and NaN, so that equal rows have equal bytes.
+            Datum::Float(it) if it == 0.0 => 0,
+            Datum::Float(it) if it.is_nan() => f64::NAN.abs().to_bits(),
+            Datum::Float(it) => it.to_bits(),
+            Datum::Decimal(it) if data_type.is_variable() => self.append(&it.to_le_bytes()),
+            Datum::Decimal(it) => it as i64 as u64,
+            Datum::Text(it) => self.append(it.as_bytes()),
+            Datum::Bytes(it) => self.append(it),
+        };
+        self.slots.extend_from_slice(&slot.to_le_bytes());
+    }
+
+    /// The row of the cells pushed since the last `finish`, under the encoded `key`.
+    pub fn finish(&mut self, key: &[u8]) -> Row {
+        let flags = if self.has_errors { FLAG_ERRORS } else { 0 };
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&(self.width as u16).to_le_bytes());
+        self.bytes.push(flags);
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(&self.nulls);
+        if self.has_errors {
+            self.bytes.extend_from_slice(&self.errors);
+        }
+        self.bytes.extend_from_slice(&self.slots);
+        self.bytes.extend_from_slice(&self.tail);
+        self.nulls.clear();
+        self.errors.clear();
+        self.slots.clear();
+        self.tail.clear();
+        self.width = 0;
+        self.has_errors = false;
+        Row(Arc::from(&self.bytes[..]))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> u64 {
+        let offset = self.tail.len() as u64;
+        self.tail.extend_from_slice(bytes);
+        offset | (bytes.len() as u64) << 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: DataType = DataType::Decimal { precision: 38, scale: 2 };
+    const NARROW: DataType = DataType::Decimal { precision: 10, scale: 2 };
+
+    #[test]
+    fn cells_come_back_as_they_were_pushed() {
+        let cells = [
+            (Datum::Int(-7), DataType::Int64),
+            (Datum::Text("naïve"), DataType::Text),
+            (Datum::Null, DataType::Text),
+            (Datum::Float(0.25), DataType::Float64),
+            (Datum::Decimal(-12_345), NARROW),
+            (Datum::Decimal(i128::MAX), WIDE),
+            (Datum::Boolean(true), DataType::Boolean),
+            (Datum::Bytes(&[0, 255]), DataType::Bytes),
+            (Datum::Error("1 / 0"), DataType::Int64),
+        ];
+        let mut builder = RowBuilder::new();
+        for round in 0..2 {
+            cells.iter().for_each(|(datum, data_type)| builder.push(*datum, *data_type));
+            let row = builder.finish(b"key");
+            let row = Row::from_bytes(row.as_bytes()).expect("own bytes");
+            assert_eq!(row.key(), b"key", "round {round}");
+            assert!(row.has_errors());
+            for (index, (datum, data_type)) in cells.iter().enumerate() {
+                assert_eq!(row.get(index, *data_type), *datum);
+            }
+        }
+    }
+
+    #[test]
+    fn golden_bytes_never_change() {
+        let mut builder = RowBuilder::new();
+        builder.push(Datum::Int(1), DataType::Int64);
+        builder.push(Datum::Null, DataType::Int64);
+        builder.push(Datum::Text("ab"), DataType::Text);
+        let row = builder.finish(&[9]);
+        let expected = [
+            &[1u8, 0, 0, 0, 3, 0, 0, 9, 0b010][..],
+            &[1, 0, 0, 0, 0, 0, 0, 0],
+            &[0; 8],
+            &[0, 0, 0, 0, 2, 0, 0, 0],
+            b"ab",
+        ]
+        .concat();
+        assert_eq!(row.as_bytes(), expected);
+        assert_eq!(Row::tombstone(&[9]).as_bytes(), [1, 0, 0, 0, 0, 0, 2, 9]);
+    }
+
+    #[test]
+    fn short_bytes_are_no_row() {
+        assert!(Row::from_bytes(&[]).is_none());
+        assert!(Row::from_bytes(&[9, 0, 0, 0, 0, 0, 2, 1]).is_none());
+        assert!(Row::from_bytes(&[0, 0, 0, 0, 3, 0, 0, 0]).is_none());
+    }
+}

@@ -1,0 +1,69 @@
+//! The shape of a relation: its columns, which of them SQL may see, and its unique key.
+
+use std::sync::Arc;
+
+use super::data_type::{DataType, Datum};
+use super::key::{Collation, KeyColumn, encode_key};
+
+/// The number under which a stored relation's rows lie in the store; 0 is the store's own meta relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelationId(pub u32);
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Column {
+    /// The name as SQL sees it.
+    pub name: String,
+    /// The type.
+    pub data_type: DataType,
+    /// Whether NULL may occur.
+    pub nullable: bool,
+    /// How text is compared when the column is part of a key.
+    pub collation: Collation,
+}
+
+impl Column {
+    /// A nullable column with binary collation.
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Column {
+        Column { name: name.into(), data_type, nullable: true, collation: Collation::Binary }
+    }
+}
+
+/// Columns and key of a relation. Every relation has a unique key; where SQL gives none, hidden columns
+/// (those at `visible` and beyond) complete it, so that a multiset is a set of rows with different hidden keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Schema {
+    /// All columns, the visible ones first.
+    pub columns: Arc<[Column]>,
+    /// How many leading columns SQL sees.
+    pub visible: usize,
+    /// The unique key, in encoding order.
+    pub key: Arc<[KeyColumn]>,
+}
+
+impl Schema {
+    /// The columns SQL sees.
+    pub fn visible_columns(&self) -> &[Column] {
+        &self.columns[..self.visible]
+    }
+
+    /// Whether the unique key consists of visible columns only, so that rows can be addressed by key.
+    pub fn has_visible_key(&self) -> bool {
+        self.key.iter().all(|it| it.column < self.visible)
+    }
+
+    /// The position of the visible column called `name` (exact match).
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.visible_columns().iter().position(|it| it.name == name)
+    }
+
+    /// The type of column `index`.
+    pub fn data_type(&self, index: usize) -> DataType {
+        self.columns[index].data_type
+    }
+
+    /// Appends the encoded unique key of the row whose cell `i` is `cell(i)` to `out`.
+    pub fn encode_key<'a>(&self, cell: impl Fn(usize) -> Datum<'a>, out: &mut Vec<u8>) {
+        encode_key(&self.key, &self.columns, cell, out);
+    }
+}

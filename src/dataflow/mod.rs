@@ -1,0 +1,1 @@
+//! The running plan: operators over arrangements, one epoch at a time.

@@ -1,0 +1,1 @@
+//! The epoch loop that ties sources, dataflow and store together.

@@ -1,0 +1,1 @@
+//! Read-only out: HTTP and SQL over published epochs.
