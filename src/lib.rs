@@ -8,3 +8,4 @@ pub mod store;
 pub mod dataflow;
 pub mod engine;
 pub mod serve;
+pub mod demo;
