@@ -2,5 +2,6 @@
 
 mod cli;
 mod crash;
+mod errors;
 mod oracle;
 mod support;
