@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the build needs and the machine lacks: a C and C++ compiler and libclang (RocksDB's bindings are
-# generated at build time), make and python3 (the tests write SQLite files from another process with it).
+# generated at build time), make, python3 (the tests write SQLite files from another process with it) and valgrind (the
+# slope test counts instructions with it).
 set -euo pipefail
 
 missing=()
 command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
 command -v make >/dev/null || missing+=(make)
 command -v python3 >/dev/null || missing+=(python3)
+command -v valgrind >/dev/null || missing+=(valgrind)
 ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* "${LIBCLANG_PATH:-/nonexistent}"/libclang*.so* 2>/dev/null |
     grep -vq 'libclang-cpp' || missing+=(libclang-dev)
 

@@ -4,4 +4,5 @@ mod cli;
 mod crash;
 mod errors;
 mod oracle;
+mod slope;
 mod support;
