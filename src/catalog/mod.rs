@@ -4,9 +4,16 @@
 
 mod error;
 mod parse;
+mod references;
+mod resolve;
+mod statement;
+mod suggest;
+mod tokens;
 
 pub use error::{Problem, Span};
 pub use parse::read_directory;
+pub(crate) use suggest::did_you_mean;
+pub(crate) use tokens::LineMap;
 
 use crate::change::{DataType, RelationId, Schema};
 

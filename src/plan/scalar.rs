@@ -48,7 +48,7 @@ pub enum Arithmetic {
 }
 
 /// One expression over the input rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Scalar {
     /// A column of one of the input rows; NULL when that row is absent (outer joins).
     Column(InputColumn, DataType),

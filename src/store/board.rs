@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::epoch::Epoch;
+use super::stats::StoreStats;
 use crate::catalog::Relation;
 use crate::change::SourceHealth;
 
@@ -60,6 +61,7 @@ pub struct Board {
     published: watch::Sender<u64>,
     relations: ArcSwap<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
     sources: Vec<SourceStatus>,
+    store: ArcSwap<StoreStats>,
     /// Set when intake stopped for good (a failed write, say); the reason.
     halted: RwLock<Option<String>>,
 }
@@ -78,6 +80,7 @@ impl Board {
             published: watch::Sender::new(0),
             relations: ArcSwap::from_pointee(Vec::new()),
             sources: sources.into_iter().map(status).collect(),
+            store: ArcSwap::from_pointee(StoreStats::default()),
             halted: RwLock::new(None),
         }
     }
@@ -113,6 +116,16 @@ impl Board {
     /// The sources, by their index in the catalog.
     pub fn sources(&self) -> &[SourceStatus] {
         &self.sources
+    }
+
+    /// The store's figures as of the last time the engine noted them.
+    pub fn store(&self) -> Arc<StoreStats> {
+        self.store.load_full()
+    }
+
+    /// Notes the store's figures; now and then is enough.
+    pub fn note_store(&self, stats: StoreStats) {
+        self.store.store(Arc::new(stats));
     }
 
     /// Why intake stopped for good, if it did.

@@ -1,50 +1,27 @@
 //! A published epoch: an immutable sight of all relations.
+//!
+//! It is the rows of the last checkpoint and the runs of what changed since, newest last. A reader asks the newest
+//! run first. Nothing in it ever changes, so readers need no locks, and it lives as long as somebody holds it.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::change::{Position, RelationId, Row};
 
-/// Why the store could not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// RocksDB or the file system failed.
-    #[error("the store failed: {0}")]
-    Storage(String),
-    /// Stored bytes are not what was written.
-    #[error("the store is corrupt: {0}")]
-    Corrupt(String),
-}
-
-/// A range of encoded keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRange {
-    /// Where it begins.
-    pub start: Bound<Vec<u8>>,
-    /// Where it ends.
-    pub end: Bound<Vec<u8>>,
-}
-
-impl KeyRange {
-    /// All keys.
-    pub fn all() -> KeyRange {
-        KeyRange { start: Bound::Unbounded, end: Bound::Unbounded }
-    }
-
-    /// All keys that start with `prefix`.
-    pub fn prefix(prefix: &[u8]) -> KeyRange {
-        let end = crate::change::prefix_end(prefix).map_or(Bound::Unbounded, Bound::Excluded);
-        KeyRange { start: Bound::Included(prefix.to_vec()), end }
-    }
-}
+use super::database::Base;
+use super::error::StoreError;
+use super::range::KeyRange;
+use super::run::{Entry, Run, head_of};
+use super::scan::scan;
 
 /// One epoch as readers see it. Cheap to hold; holding it keeps its rows alive.
 #[derive(Debug, Default)]
 pub struct Epoch {
     number: u64,
     incarnation: u64,
-    positions: BTreeMap<String, Position>,
-    rows: BTreeMap<(RelationId, Vec<u8>), Row>,
+    positions: Arc<BTreeMap<String, Position>>,
+    runs: Vec<Arc<Run>>,
+    base: Option<Arc<Base>>,
 }
 
 impl Epoch {
@@ -65,12 +42,32 @@ impl Epoch {
 
     /// The row of `relation` with this encoded key.
     pub fn get(&self, relation: RelationId, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        Ok(self.rows.get(&(relation, key.to_vec())).cloned())
+        match (self.changed(relation, key), &self.base) {
+            (Some(row), _) => Ok((!row.is_tombstone()).then(|| row.clone())),
+            (None, Some(base)) => base.get(relation, key),
+            (None, None) => Ok(None),
+        }
     }
 
     /// The rows of many keys, in the order of the keys.
     pub fn get_many(&self, relation: RelationId, keys: &[Vec<u8>]) -> Result<Vec<Option<Row>>, StoreError> {
-        keys.iter().map(|key| self.get(relation, key)).collect()
+        let mut rows = Vec::with_capacity(keys.len());
+        let mut missing = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            let changed = self.changed(relation, key);
+            if changed.is_none() {
+                missing.push(place);
+            }
+            rows.push(changed.filter(|row| !row.is_tombstone()).cloned());
+        }
+        if let (Some(base), false) = (&self.base, missing.is_empty()) {
+            missing.sort_unstable_by(|a, b| keys[*a].cmp(&keys[*b]));
+            let sorted: Vec<&[u8]> = missing.iter().map(|place| keys[*place].as_slice()).collect();
+            for (place, row) in missing.into_iter().zip(base.get_sorted(relation, &sorted)?) {
+                rows[place] = row;
+            }
+        }
+        Ok(rows)
     }
 
     /// At most `limit` rows of `range` in key order, or in reverse key order. To go on, ask again with the range
@@ -82,16 +79,41 @@ impl Epoch {
         reverse: bool,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let inside = |key: &[u8]| {
-            std::ops::RangeBounds::contains(&(range.start.clone(), range.end.clone()), &key.to_vec())
-        };
-        let rows = self.rows.iter().filter(|((id, key), _)| *id == relation && inside(key)).map(|(_, row)| row.clone());
-        Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+        scan(self, relation, range, reverse, limit)
     }
 
     /// An epoch made of these rows, for tests of readers.
     pub fn for_tests(number: u64, positions: BTreeMap<String, Position>, rows: Vec<(RelationId, Row)>) -> Epoch {
-        let rows = rows.into_iter().map(|(relation, row)| ((relation, row.key().to_vec()), row)).collect();
-        Epoch { number, incarnation: 1, positions, rows }
+        // A run wants the newest first where two have the same key.
+        let entries = rows.into_iter().rev().map(|(relation, row)| Entry::new(relation, row)).collect();
+        Epoch::new(number, 1, Arc::new(positions), vec![Arc::new(Run::new(entries))], None)
+    }
+
+    pub(super) fn new(
+        number: u64,
+        incarnation: u64,
+        positions: Arc<BTreeMap<String, Position>>,
+        runs: Vec<Arc<Run>>,
+        base: Option<Arc<Base>>,
+    ) -> Epoch {
+        Epoch { number, incarnation, positions, runs, base }
+    }
+
+    pub(super) fn shared_positions(&self) -> &Arc<BTreeMap<String, Position>> {
+        &self.positions
+    }
+
+    pub(super) fn runs(&self) -> &[Arc<Run>] {
+        &self.runs
+    }
+
+    pub(super) fn base(&self) -> Option<&Arc<Base>> {
+        self.base.as_ref()
+    }
+
+    /// The row or tombstone the runs have for this key.
+    fn changed(&self, relation: RelationId, key: &[u8]) -> Option<&Row> {
+        let head = head_of(relation, key);
+        self.runs.iter().rev().find_map(|run| run.get(head, key))
     }
 }

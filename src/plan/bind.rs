@@ -1,0 +1,190 @@
+//! Binds a query: DataFusion resolves and types it, then rewrites it under our own short list of rules.
+//!
+//! The rules are only those that hold for every later state of the data. Constant folding is not among them (it wraps
+//! integers and freezes now()); filters and joins are taken apart by `flat`, which needs no push-down.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType as Arrow, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DataFusionError, TableReference};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext};
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::names::{name_columns, shown};
+use super::refusal::{Planned, Refusal};
+use super::types::arrow_schema;
+use crate::catalog::View;
+use crate::change::Schema;
+
+/// Knows the functions, and the relations defined so far.
+pub(crate) struct Binder {
+    functions: SessionState,
+    options: Arc<ConfigOptions>,
+    relations: HashMap<String, Arc<dyn TableSource>>,
+}
+
+/// A bound query.
+pub(crate) struct Bound {
+    /// The plan after our rules.
+    pub(crate) plan: LogicalPlan,
+    /// The output columns' names.
+    pub(crate) names: Vec<String>,
+}
+
+impl Binder {
+    pub(crate) fn new() -> Binder {
+        let mut options = ConfigOptions::default();
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        options.optimizer.filter_null_join_keys = false;
+        options.optimizer.skip_failed_rules = false;
+        let functions = SessionStateBuilder::new().with_default_features().build();
+        Binder { functions, options: Arc::new(options), relations: HashMap::new() }
+    }
+
+    /// A table or materialized view that later queries can read.
+    pub(crate) fn define(&mut self, name: &str, schema: &Schema) {
+        let relation = Relation { schema: arrow_schema(schema), query: None };
+        self.relations.insert(name.to_string(), Arc::new(relation));
+    }
+
+    /// A `CREATE VIEW`: later queries that read it contain its query.
+    pub(crate) fn define_query(&mut self, view: &View) -> Planned<()> {
+        let plan = self.parse(&view.query)?;
+        let names = output_names(view, &plan)?;
+        let columns = plan.schema().columns();
+        let aliased = columns.into_iter().zip(&names).map(|(column, name)| Expr::Column(column).alias(name));
+        let plan = LogicalPlanBuilder::from(plan).project(aliased)?.build()?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        self.relations.insert(view.name.clone(), Arc::new(Relation { schema, query: Some(plan) }));
+        Ok(())
+    }
+
+    /// Binds and rewrites the query of `view`.
+    pub(crate) fn bind(&self, view: &View) -> Planned<Bound> {
+        let plan = self.parse(&view.query)?;
+        let names = output_names(view, &plan)?;
+        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
+        let context = OptimizerContext::new_with_config_options(self.options.clone());
+        let context = context.without_query_execution_start_time();
+        let rules = Optimizer::with_rules(vec![
+            Arc::new(ReplaceDistinctWithAggregate::new()),
+            Arc::new(ScalarSubqueryToJoin::new()),
+            Arc::new(SingleDistinctToGroupBy::new()),
+            Arc::new(OptimizeProjections::new()),
+        ]);
+        let plan = rules.optimize(plan, &context, |_, _| {})?;
+        Ok(Bound { plan, names })
+    }
+
+    fn parse(&self, query: &str) -> Planned<LogicalPlan> {
+        let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(query).and_then(|mut it| it.parse_query());
+        let mut parsed = parsed.map_err(|error| Refusal::new(error.to_string()))?;
+        name_columns(&mut parsed);
+        let options = ParserOptions::new()
+            .with_parse_float_as_decimal(true)
+            .with_map_string_types_to_utf8view(false)
+            .with_collect_spans(true);
+        let planner = SqlToRel::new_with_options(self, options);
+        Ok(planner.sql_statement_to_plan(Statement::Query(parsed))?)
+    }
+}
+
+/// The names of the view's columns: its own list, else those of the query, each different.
+fn output_names(view: &View, plan: &LogicalPlan) -> Planned<Vec<String>> {
+    let mut names: Vec<String> = plan.schema().fields().iter().map(|it| shown(it.name()).to_string()).collect();
+    if !view.columns.is_empty() {
+        if view.columns.len() != names.len() {
+            let message = format!("the view names {} columns, its query has {}", view.columns.len(), names.len());
+            return Err(Refusal::new(message).hint(format!("the query's columns: {}", names.join(", "))));
+        }
+        names.clone_from(&view.columns);
+    }
+    for (at, name) in names.iter().enumerate() {
+        if names[..at].contains(name) {
+            let message = format!("two columns of the view are called \"{name}\"");
+            return Err(Refusal::new(message).hint("name one of them with AS, or give the view a list of column names"));
+        }
+    }
+    Ok(names)
+}
+
+struct Relation {
+    schema: SchemaRef,
+    query: Option<LogicalPlan>,
+}
+
+impl TableSource for Relation {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn get_logical_plan(&self) -> Option<Cow<'_, LogicalPlan>> {
+        self.query.as_ref().map(Cow::Borrowed)
+    }
+}
+
+impl ContextProvider for Binder {
+    fn get_table_source(&self, name: TableReference) -> datafusion::common::Result<Arc<dyn TableSource>> {
+        let found = self.relations.get(name.table()).cloned();
+        found.ok_or_else(|| DataFusionError::Plan(format!("relation \"{name}\" does not exist")))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.functions.expr_planners()
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.functions.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.functions.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.functions.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.functions.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<Arrow> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.functions.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.functions.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.functions.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.functions.window_functions().keys().cloned().collect()
+    }
+}

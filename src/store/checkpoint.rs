@@ -1,0 +1,152 @@
+//! A checkpoint: frozen runs become one sorted file that the database takes in, on a thread of its own.
+//!
+//! Order is what makes it safe. The file is taken in all or nothing and survives a power loss before anything of
+//! the journal is forgotten; a crash in between leaves journal entries that recovery recognises as contained.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rocksdb::SstFileWriter;
+
+use crate::change::Position;
+
+use super::database::{Base, Database};
+use super::error::StoreError;
+use super::meta::{CheckpointNote, META, encode_checkpoint, encode_positions};
+use super::range::write_stored_key;
+use super::run::{Entry, Run};
+
+/// What is to become a checkpoint: the state after `epoch` as changes to the checkpoint before.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) runs: Vec<Arc<Run>>,
+    pub(super) epoch: u64,
+    pub(super) incarnation: u64,
+    pub(super) positions: Arc<BTreeMap<String, Position>>,
+}
+
+/// How a checkpoint went.
+pub(super) struct Outcome {
+    pub(super) base: Result<Base, StoreError>,
+    pub(super) took: Duration,
+}
+
+/// The thread that makes checkpoints, one at a time.
+pub(super) struct Checkpointer {
+    jobs: Option<Sender<Frozen>>,
+    outcomes: Receiver<Outcome>,
+    thread: Option<JoinHandle<()>>,
+    busy: bool,
+}
+
+impl Checkpointer {
+    pub(super) fn start(database: Arc<Database>) -> Result<Checkpointer, StoreError> {
+        let (jobs, todo) = channel::<Frozen>();
+        let (done, outcomes) = channel();
+        let work = move || {
+            for frozen in todo {
+                let began = Instant::now();
+                let base = make(&database, &frozen);
+                // Let go of the rows first: who waits for the outcome may want them gone.
+                drop(frozen);
+                if done.send(Outcome { base, took: began.elapsed() }).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("vantage-checkpoint".to_owned()).spawn(work)?;
+        Ok(Checkpointer { jobs: Some(jobs), outcomes, thread: Some(thread), busy: false })
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Starts a checkpoint; there must be none under way.
+    pub(super) fn begin(&mut self, frozen: Frozen) -> Result<(), StoreError> {
+        self.busy = true;
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(frozen));
+        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(thread_is_gone()) }
+    }
+
+    /// The outcome of the checkpoint under way: when it is there, or with `wait` as soon as it is.
+    pub(super) fn outcome(&mut self, wait: bool) -> Result<Option<Outcome>, StoreError> {
+        if !self.busy {
+            return Ok(None);
+        }
+        let outcome = if wait {
+            Some(self.outcomes.recv().map_err(|_| thread_is_gone())?)
+        } else {
+            match self.outcomes.try_recv() {
+                Ok(outcome) => Some(outcome),
+                Err(std::sync::mpsc::TryRecvError::Empty) => None,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Err(thread_is_gone()),
+            }
+        };
+        self.busy = outcome.is_none();
+        Ok(outcome)
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        // The database must not be in use when the directory's lock is released.
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn thread_is_gone() -> StoreError {
+    StoreError::Storage("the checkpoint thread ended unexpectedly".to_owned())
+}
+
+fn make(database: &Arc<Database>, frozen: &Frozen) -> Result<Base, StoreError> {
+    database.ingest(|writer| fill(frozen, writer))?;
+    database.trim_journal(frozen.epoch)?;
+    let base = Base::new(database.clone(), frozen.epoch);
+    database.flush_journal()?;
+    Ok(base)
+}
+
+/// Writes the newest version of every changed key, in key order, with the store's notes at their places.
+fn fill(frozen: &Frozen, writer: &mut SstFileWriter<'_>) -> Result<(), StoreError> {
+    let note = CheckpointNote { epoch: frozen.epoch, incarnation: frozen.incarnation };
+    let (key, value) = encode_checkpoint(note)?;
+    writer.put(key, value)?;
+    let newest = newest_versions(&frozen.runs);
+    let notes = newest.partition_point(|entry| entry.relation() == META);
+    let mut stored_key = Vec::new();
+    for (place, entry) in newest.iter().enumerate() {
+        if place == notes {
+            write_positions(frozen, writer)?;
+        }
+        write_stored_key(entry.relation(), entry.row().key(), &mut stored_key);
+        if entry.row().is_tombstone() {
+            writer.delete(&stored_key)?;
+        } else {
+            writer.put(&stored_key, entry.row().as_bytes())?;
+        }
+    }
+    if notes == newest.len() {
+        write_positions(frozen, writer)?;
+    }
+    Ok(())
+}
+
+fn write_positions(frozen: &Frozen, writer: &mut SstFileWriter<'_>) -> Result<(), StoreError> {
+    let (key, value) = encode_positions(&frozen.positions)?;
+    Ok(writer.put(key, value)?)
+}
+
+fn newest_versions(runs: &[Arc<Run>]) -> Vec<&Entry> {
+    let mut entries: Vec<&Entry> = runs.iter().rev().flat_map(|run| run.entries()).collect();
+    // Stable, so that of one key's versions the newest stays in front.
+    entries.sort_by(|a, b| a.order(b));
+    entries.dedup_by(|later, kept| later.same_key(kept));
+    entries
+}

@@ -1,0 +1,328 @@
+//! The RocksDB database: its two column families, their options, and sights of it that stay as they are.
+//!
+//! The default family holds checkpointed rows under `[relation u32][key]`; it is only ever written by ingesting
+//! sorted files, so its memtable stays empty. The journal family holds one entry an epoch, oldest first. Blocks are
+//! verified on every read: a damaged one is an error, it is never served.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
+    DataBlockIndexType, IngestExternalFileOptions, Options, ReadOptions, Snapshot, SstFileWriter,
+};
+use self_cell::self_cell;
+
+use crate::change::{RelationId, Row};
+
+use super::error::StoreError;
+use super::range::{KeyRange, write_stored_key};
+
+const JOURNAL: &str = "journal";
+
+/// Sorted files of the first level are merged once there are this many; measured as the cheapest for checkpoints.
+const LEVEL_ZERO_FILES: i32 = 16;
+
+/// How many misses are looked up in one call, which bounds the blocks pinned at a time.
+const LOOKUP_KEYS_MAX: usize = 1024;
+
+/// How large the store may grow its buffers, and when it makes checkpoints.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// A checkpoint is made when this many rows or epochs are in the journal only.
+    pub checkpoint_rows: usize,
+    /// A checkpoint is made when the journal holds this many bytes.
+    pub checkpoint_bytes: usize,
+    /// Memory for uncompressed blocks of checkpointed rows.
+    pub block_cache_bytes: usize,
+    /// Threads that merge checkpointed files.
+    pub background_threads: i32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            checkpoint_rows: 256 * 1024,
+            checkpoint_bytes: 64 << 20,
+            block_cache_bytes: 64 << 20,
+            background_threads: 2,
+        }
+    }
+}
+
+/// The open database and the directory lock that protects it.
+pub(super) struct Database {
+    db: DB,
+    rows: Options,
+    ingest: PathBuf,
+    _lock: File,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("path", &self.db.path()).finish()
+    }
+}
+
+impl Database {
+    /// Opens the database in `path`; files to be ingested are prepared in `ingest`, on the same file system.
+    pub(super) fn open(
+        path: &Path,
+        ingest: PathBuf,
+        options: &StoreOptions,
+        lock: File,
+    ) -> Result<Database, StoreError> {
+        let cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
+        let rows = rows_options(&cache);
+        let families = [
+            ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, rows.clone()),
+            ColumnFamilyDescriptor::new(JOURNAL, journal_options(options)),
+        ];
+        let db = DB::open_cf_descriptors(&database_options(options), path, families)?;
+        Ok(Database { db, rows, ingest, _lock: lock })
+    }
+
+    /// Appends a journal entry; it survives the process at once and a power loss after [`Database::sync`].
+    pub(super) fn append(&self, epoch: u64, entry: &[u8]) -> Result<(), StoreError> {
+        Ok(self.db.put_cf(self.journal()?, epoch.to_be_bytes(), entry)?)
+    }
+
+    /// Makes everything written so far survive a power loss.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        Ok(self.db.flush_wal(true)?)
+    }
+
+    /// Hands every journal entry to `visit`, oldest first.
+    pub(super) fn replay(&self, mut visit: impl FnMut(u64, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut entries = self.db.raw_iterator_cf(self.journal()?);
+        entries.seek_to_first();
+        while let Some((key, entry)) = entries.item() {
+            let epoch = key.try_into().map(u64::from_be_bytes);
+            let epoch = epoch.map_err(|_| StoreError::Corrupt(format!("the journal has an entry under {key:02x?}")))?;
+            visit(epoch, entry)?;
+            entries.next();
+        }
+        Ok(entries.status()?)
+    }
+
+    /// Forgets the journal up to and including `epoch`.
+    pub(super) fn trim_journal(&self, epoch: u64) -> Result<(), StoreError> {
+        Ok(self.db.delete_range_cf(self.journal()?, 0u64.to_be_bytes(), epoch.saturating_add(1).to_be_bytes())?)
+    }
+
+    /// Drops the memory and log files of journal entries that were forgotten.
+    pub(super) fn flush_journal(&self) -> Result<(), StoreError> {
+        Ok(self.db.flush_cf(self.journal()?)?)
+    }
+
+    /// Writes a sorted file with `fill` and takes it in, all or nothing; it survives a power loss when this returns.
+    pub(super) fn ingest(
+        &self,
+        fill: impl FnOnce(&mut SstFileWriter<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        std::fs::create_dir_all(&self.ingest)?;
+        let path = self.ingest.join("rows.sst");
+        let done = self.write_and_ingest(&path, fill);
+        if done.is_err() {
+            // Gives the space back at once: the disk may be full. The next start removes what stays behind here.
+            let _ = std::fs::remove_file(&path);
+        }
+        done
+    }
+
+    fn write_and_ingest(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut SstFileWriter<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut writer = SstFileWriter::create(&self.rows);
+        writer.open(path)?;
+        fill(&mut writer)?;
+        writer.finish()?;
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        Ok(self.db.ingest_external_file_opts(&options, vec![path])?)
+    }
+
+    /// The value under a stored key as of now, outside every epoch.
+    pub(super) fn get(&self, stored_key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.db.get(stored_key)?)
+    }
+
+    /// Bytes of checkpointed rows on disk.
+    pub(super) fn sst_bytes(&self) -> u64 {
+        self.db.property_int_value("rocksdb.total-sst-files-size").ok().flatten().unwrap_or(0)
+    }
+
+    fn journal(&self) -> Result<&ColumnFamily, StoreError> {
+        self.family(JOURNAL)
+    }
+
+    fn family(&self, name: &str) -> Result<&ColumnFamily, StoreError> {
+        self.db.cf_handle(name).ok_or_else(|| StoreError::Corrupt(format!("the column family {name} is missing")))
+    }
+}
+
+fn database_options(options: &StoreOptions) -> Options {
+    let mut db = Options::default();
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    db.set_paranoid_checks(true);
+    db.set_track_and_verify_wals_in_manifest(true);
+    db.set_max_background_jobs(options.background_threads.max(1));
+    // One thread writes, so nothing is gained by letting several insert at once.
+    db.set_allow_concurrent_memtable_write(false);
+    db.set_enable_write_thread_adaptive_yield(false);
+    db.set_max_total_wal_size(8 * options.checkpoint_bytes as u64);
+    db.set_keep_log_file_num(2);
+    db.set_max_log_file_size(1 << 20);
+    db.set_stats_dump_period_sec(0);
+    db.set_stats_persist_period_sec(0);
+    db
+}
+
+fn rows_options(cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(8 << 10);
+    table.set_bloom_filter(10.0, false);
+    table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+    let mut rows = Options::default();
+    rows.set_block_based_table_factory(&table);
+    rows.set_compression_type(DBCompressionType::Lz4);
+    rows.set_paranoid_checks(true);
+    rows.set_write_buffer_size(1 << 20);
+    rows.set_level_zero_file_num_compaction_trigger(LEVEL_ZERO_FILES);
+    rows.set_level_zero_slowdown_writes_trigger(3 * LEVEL_ZERO_FILES);
+    rows.set_level_zero_stop_writes_trigger(4 * LEVEL_ZERO_FILES);
+    rows.set_max_bytes_for_level_base(512 << 20);
+    rows.set_target_file_size_base(64 << 20);
+    rows
+}
+
+fn journal_options(options: &StoreOptions) -> Options {
+    let mut journal = Options::default();
+    // An interval between checkpoints fits into the memtable, so forgotten entries never reach a file.
+    journal.set_write_buffer_size(2 * options.checkpoint_bytes + (8 << 20));
+    journal.set_max_write_buffer_number(4);
+    journal.set_compression_type(DBCompressionType::Lz4);
+    journal
+}
+
+struct Sight<'a> {
+    snapshot: Snapshot<'a>,
+    reading: ReadOptions,
+}
+
+self_cell!(
+    struct Pinned {
+        owner: Arc<Database>,
+        #[covariant]
+        dependent: Sight,
+    }
+);
+
+/// The checkpointed rows as of one checkpoint, whatever is ingested later.
+pub(super) struct Base {
+    pinned: Pinned,
+    epoch: u64,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Base").field("epoch", &self.epoch).finish()
+    }
+}
+
+impl Base {
+    /// What `database` holds now, which is the state after `epoch`.
+    pub(super) fn new(database: Arc<Database>, epoch: u64) -> Base {
+        let pinned = Pinned::new(database, |database| {
+            let snapshot = database.db.snapshot();
+            let mut reading = ReadOptions::default();
+            reading.set_snapshot(&snapshot);
+            Sight { snapshot, reading }
+        });
+        Base { pinned, epoch }
+    }
+
+    /// The epoch whose state this is.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn get(&self, relation: RelationId, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        let mut stored = Vec::new();
+        write_stored_key(relation, key, &mut stored);
+        let reading = &self.pinned.borrow_dependent().reading;
+        let found = self.pinned.borrow_owner().db.get_pinned_opt(&stored, reading)?;
+        found.map(|value| row_of(&stored, &value)).transpose()
+    }
+
+    /// The rows of `keys`, which are sorted.
+    pub(super) fn get_sorted(&self, relation: RelationId, keys: &[&[u8]]) -> Result<Vec<Option<Row>>, StoreError> {
+        let database = self.pinned.borrow_owner();
+        let family = database.family(rocksdb::DEFAULT_COLUMN_FAMILY_NAME)?;
+        let reading = &self.pinned.borrow_dependent().reading;
+        let mut rows = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(LOOKUP_KEYS_MAX) {
+            let stored: Vec<Vec<u8>> = keys.iter().map(|key| super::range::stored_key(relation, key)).collect();
+            let found = database.db.batched_multi_get_cf_opt(family, &stored, true, reading);
+            for (stored, value) in stored.iter().zip(found) {
+                rows.push(value?.map(|value| row_of(stored, &value)).transpose()?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A cursor over the rows of `range`; `None` when the range holds nothing.
+    pub(super) fn cursor(&self, relation: RelationId, range: &KeyRange, reverse: bool) -> Option<BaseCursor<'_>> {
+        let (lower, upper) = range.stored(relation)?;
+        let mut reading = ReadOptions::default();
+        reading.set_iterate_lower_bound(lower);
+        if let Some(upper) = upper {
+            reading.set_iterate_upper_bound(upper);
+        }
+        let mut rows = self.pinned.borrow_dependent().snapshot.raw_iterator_opt(reading);
+        if reverse {
+            rows.seek_to_last();
+        } else {
+            rows.seek_to_first();
+        }
+        Some(BaseCursor { rows, reverse })
+    }
+}
+
+/// A place among the checkpointed rows of a range.
+pub(super) struct BaseCursor<'a> {
+    rows: DBRawIterator<'a>,
+    reverse: bool,
+}
+
+impl BaseCursor<'_> {
+    /// The key of the row here; `None` at the end, unless reading failed.
+    pub(super) fn key(&self) -> Result<Option<&[u8]>, StoreError> {
+        match self.rows.key() {
+            Some(stored) => Ok(stored.get(4..)),
+            None => self.rows.status().map(|()| None).map_err(StoreError::from),
+        }
+    }
+
+    pub(super) fn row(&self) -> Result<Option<Row>, StoreError> {
+        self.rows.item().map(|(stored, value)| row_of(stored, value)).transpose()
+    }
+
+    pub(super) fn advance(&mut self) {
+        if self.reverse {
+            self.rows.prev();
+        } else {
+            self.rows.next();
+        }
+    }
+}
+
+fn row_of(stored: &[u8], value: &[u8]) -> Result<Row, StoreError> {
+    let row = Row::from_bytes(value).filter(|row| !row.is_tombstone() && stored.get(4..) == Some(row.key()));
+    row.ok_or_else(|| StoreError::Corrupt(format!("the value stored under {stored:02x?} is not its row")))
+}

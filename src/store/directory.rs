@@ -1,0 +1,134 @@
+//! The data directory: who has it open, which format it has, and how its last use ended.
+//!
+//! ```text
+//! PID            locked while open; holds the process id
+//! vantage.json   format, incarnation, the machine's boot, whether the last use was closed cleanly
+//! DURABLE        the newest epoch known to be fsynced, so that a damaged log is noticed
+//! rocksdb/       the database          ingest/   files on their way into it
+//! ```
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+
+/// The newest format this version reads, and the one it writes.
+pub(super) const FORMAT: u64 = 1;
+
+/// What `vantage.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LastUse {
+    pub(super) format: u64,
+    pub(super) incarnation: u64,
+    /// Names one start of the machine: what was written but not fsynced survives within it.
+    pub(super) boot: Option<String>,
+    pub(super) clean: bool,
+}
+
+/// An open data directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    durable: File,
+}
+
+impl Directory {
+    /// Opens or creates the directory; also returns the lock, which must live as long as the database.
+    pub(super) fn open(path: &Path) -> Result<(Directory, File), StoreError> {
+        std::fs::create_dir_all(path)?;
+        let lock = lock(path)?;
+        let durable =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("DURABLE"))?;
+        // Files of a checkpoint that did not get as far as being taken in; the journal still has their rows.
+        let leftovers = path.join("ingest");
+        if leftovers.exists() {
+            std::fs::remove_dir_all(&leftovers)?;
+        }
+        Ok((Directory { path: path.to_owned(), durable }, lock))
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("rocksdb")
+    }
+
+    pub(super) fn ingest(&self) -> PathBuf {
+        self.path.join("ingest")
+    }
+
+    /// How the last use ended; `None` when the directory was never used or does not tell.
+    pub(super) fn last_use(&self) -> Result<Option<LastUse>, StoreError> {
+        #[derive(Deserialize)]
+        struct OnlyFormat {
+            format: u64,
+        }
+        let file = self.path.join("vantage.json");
+        let bytes = match std::fs::read(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let corrupt = |error: serde_json::Error| StoreError::Corrupt(format!("{}: {error}", file.display()));
+        // A newer format may say everything else differently.
+        let OnlyFormat { format } = serde_json::from_slice(&bytes).map_err(corrupt)?;
+        if format > FORMAT {
+            let dir = self.path.display().to_string();
+            return Err(StoreError::NewerFormat { dir, found: format, supported: FORMAT });
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
+    }
+
+    /// Writes down how this use begins or ends, so that it survives a power loss.
+    pub(super) fn note_use(&self, incarnation: u64, clean: bool) -> Result<(), StoreError> {
+        let note = LastUse { format: FORMAT, incarnation, boot: boot(), clean };
+        let text = serde_json::to_vec(&note).map_err(|error| StoreError::Storage(error.to_string()))?;
+        let (new, file) = (self.path.join("vantage.json.new"), self.path.join("vantage.json"));
+        let mut written = File::create(&new)?;
+        written.write_all(&text)?;
+        written.sync_all()?;
+        std::fs::rename(&new, &file)?;
+        File::open(&self.path)?.sync_all()?;
+        Ok(())
+    }
+
+    /// The incarnation and the newest epoch of it that were noted as fsynced.
+    pub(super) fn noted_durable(&self) -> Option<(u64, u64)> {
+        let mut bytes = [0; 16];
+        self.durable.read_exact_at(&mut bytes, 0).ok()?;
+        let (incarnation, epoch) = bytes.split_at(8);
+        Some((u64::from_le_bytes(incarnation.try_into().ok()?), u64::from_le_bytes(epoch.try_into().ok()?)))
+    }
+
+    /// Notes that `epoch` is fsynced. The note itself is not: after a power loss an older one only says less.
+    pub(super) fn note_durable(&self, incarnation: u64, epoch: u64) -> Result<(), StoreError> {
+        let note = [incarnation.to_le_bytes(), epoch.to_le_bytes()].concat();
+        Ok(self.durable.write_all_at(&note, 0)?)
+    }
+}
+
+/// Names this start of the machine, where the system tells.
+pub(super) fn boot() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("PID"))?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0)?;
+            file.write_all(std::process::id().to_string().as_bytes())?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The other process may be about to write its number; then the message says less.
+            let read = file.read_to_string(&mut pid);
+            let pid = if read.is_ok() && !pid.is_empty() { pid } else { "unknown".to_owned() };
+            Err(StoreError::InUse { dir: path.display().to_string(), pid })
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}

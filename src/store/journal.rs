@@ -1,0 +1,186 @@
+//! The journal: one entry an epoch, holding everything the epoch changed, until a checkpoint contains it.
+//!
+//! ```text
+//! key    [epoch u64 big-endian]
+//! value  [format u8][checksum u64 of what follows][epoch u64][incarnation u64]
+//!        [count u32] × (name, log, id u64, nonce i64)          changed positions
+//!        [count u32] × (key, present u8, value if present)     changed meta
+//!        [count u32] × (relation u32, row)                     changed rows and tombstones
+//! ```
+//! All integers but the key are little-endian; names, logs, keys, values and rows are a u32 length and bytes. The
+//! format is stored on disk: the golden test must only ever be extended. An entry that cannot be read back exactly
+//! is a named error, it is never skipped.
+
+use crate::change::{Position, RelationId, Row};
+
+use super::checksum::checksum;
+use super::error::StoreError;
+
+const FORMAT: u8 = 1;
+const HEADER: usize = 9;
+
+/// Everything one epoch changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Commit {
+    /// New rows and tombstones, at most one for a relation and key, in any order.
+    pub rows: Vec<(RelationId, Row)>,
+    /// The positions that moved, by source name.
+    pub positions: Vec<(String, Position)>,
+    /// The engine's own notes by name; `None` removes one.
+    pub meta: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Replaces `out` by the entry of `commit`.
+pub(super) fn encode(epoch: u64, incarnation: u64, commit: &Commit, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(&[0; HEADER]);
+    out.extend_from_slice(&epoch.to_le_bytes());
+    out.extend_from_slice(&incarnation.to_le_bytes());
+    put_u32(commit.positions.len(), out);
+    for (name, position) in &commit.positions {
+        put_bytes(name.as_bytes(), out);
+        put_bytes(position.log.as_bytes(), out);
+        out.extend_from_slice(&position.id.to_le_bytes());
+        out.extend_from_slice(&position.nonce.to_le_bytes());
+    }
+    put_u32(commit.meta.len(), out);
+    for (key, value) in &commit.meta {
+        put_bytes(key.as_bytes(), out);
+        out.push(u8::from(value.is_some()));
+        if let Some(value) = value {
+            put_bytes(value, out);
+        }
+    }
+    put_u32(commit.rows.len(), out);
+    for (relation, row) in &commit.rows {
+        out.extend_from_slice(&relation.0.to_le_bytes());
+        put_bytes(row.as_bytes(), out);
+    }
+    let sum = checksum(&out[HEADER..]);
+    out[0] = FORMAT;
+    out[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The incarnation and the commit of the entry stored under `epoch`.
+pub(super) fn decode(epoch: u64, entry: &[u8]) -> Result<(u64, Commit), StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("the journal entry of epoch {epoch} {what}"));
+    let (header, body) = entry.split_at_checked(HEADER).ok_or_else(|| corrupt("is cut off"))?;
+    if header[0] != FORMAT {
+        return Err(corrupt(&format!("has the unknown format {}", header[0])));
+    }
+    if header[1..] != checksum(body).to_le_bytes() {
+        return Err(corrupt("does not match its checksum"));
+    }
+    let mut reader = Reader { rest: body };
+    let (stored, incarnation, commit) = reader.commit().ok_or_else(|| corrupt("is malformed"))?;
+    if stored != epoch {
+        return Err(corrupt(&format!("was written for epoch {stored}")));
+    }
+    Ok((incarnation, commit))
+}
+
+fn put_u32(value: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(value as u32).to_le_bytes());
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_u32(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn commit(&mut self) -> Option<(u64, u64, Commit)> {
+        let (epoch, incarnation) = (self.u64()?, self.u64()?);
+        let mut commit = Commit::default();
+        for _ in 0..self.u32()? {
+            let (name, log) = (self.text()?, self.text()?);
+            commit.positions.push((name, Position { log, id: self.u64()?, nonce: self.u64()? as i64 }));
+        }
+        for _ in 0..self.u32()? {
+            let key = self.text()?;
+            let value = match self.take(1)? {
+                [0] => None,
+                [1] => Some(self.bytes()?.to_vec()),
+                _ => return None,
+            };
+            commit.meta.push((key, value));
+        }
+        for _ in 0..self.u32()? {
+            let relation = RelationId(self.u32()?);
+            commit.rows.push((relation, Row::from_bytes(self.bytes()?)?));
+        }
+        self.rest.is_empty().then_some((epoch, incarnation, commit))
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.u32()? as usize;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        Some(std::str::from_utf8(self.bytes()?).ok()?.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Commit {
+        Commit {
+            rows: vec![(RelationId(3), Row::tombstone(b"k"))],
+            positions: vec![("s".into(), Position { log: "L".into(), id: 5, nonce: -1 })],
+            meta: vec![("a".into(), Some(vec![9])), ("b".into(), None)],
+        }
+    }
+
+    #[test]
+    fn golden_bytes_never_change() {
+        let mut entry = Vec::new();
+        encode(258, 2, &sample(), &mut entry);
+        let body = [
+            &[2u8, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0][..],
+            &[1, 0, 0, 0, 1, 0, 0, 0, b's', 1, 0, 0, 0, b'L', 5, 0, 0, 0, 0, 0, 0, 0],
+            &[255; 8],
+            &[2, 0, 0, 0, 1, 0, 0, 0, b'a', 1, 1, 0, 0, 0, 9, 1, 0, 0, 0, b'b', 0],
+            &[1, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, b'k'],
+        ]
+        .concat();
+        assert_eq!(entry[0], 1);
+        assert_eq!(entry[9..], body);
+        assert_eq!(entry[1..9], checksum(&body).to_le_bytes());
+    }
+
+    #[test]
+    fn entries_come_back_and_damage_is_named() {
+        let mut entry = Vec::new();
+        encode(7, 1, &sample(), &mut entry);
+        assert_eq!(decode(7, &entry).expect("own entry"), (1, sample()));
+        assert!(decode(8, &entry).unwrap_err().to_string().contains("written for epoch 7"));
+        for at in 0..entry.len() {
+            let mut damaged = entry.clone();
+            damaged[at] ^= 4;
+            let error = decode(7, &damaged).unwrap_err().to_string();
+            assert!(error.contains("journal entry of epoch 7"), "byte {at}: {error}");
+            assert!(decode(7, &entry[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Recovery: opening the database and redoing the journal behind the last checkpoint.
+//!
+//! Nothing is replayed from a source and nothing is recomputed. A journal that is damaged or has a gap is refused by
+//! name. Where epochs may have been lost, the incarnation grows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::change::Position;
+
+use super::database::{Base, Database, StoreOptions};
+use super::directory::{Directory, LastUse, boot};
+use super::error::StoreError;
+use super::journal::{Commit, decode};
+use super::meta::{self, note_entry};
+use super::run::{Entry, Run, push_run};
+
+/// Journal entries are redone in runs of about this many rows.
+const REDO_ROWS: usize = 32 * 1024;
+
+/// The state after the newest epoch that survived.
+pub(super) struct Recovered {
+    pub(super) directory: Directory,
+    pub(super) database: Arc<Database>,
+    pub(super) base: Arc<Base>,
+    pub(super) epoch: u64,
+    pub(super) incarnation: u64,
+    pub(super) positions: Arc<BTreeMap<String, Position>>,
+    pub(super) meta: BTreeMap<String, Vec<u8>>,
+    pub(super) runs: Vec<Arc<Run>>,
+    pub(super) journal_rows: usize,
+    pub(super) journal_bytes: usize,
+}
+
+/// Opens `dir` and brings it to the newest epoch that survived.
+pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, StoreError> {
+    let (directory, lock) = Directory::open(dir)?;
+    let last_use = directory.last_use()?;
+    let path = directory.database();
+    if last_use.is_some() && !path.join("CURRENT").exists() {
+        return Err(StoreError::Corrupt(format!("the database {} is missing or incomplete", path.display())));
+    }
+    let database = Arc::new(Database::open(&path, directory.ingest(), options, lock)?);
+    let checkpoint = meta::read_checkpoint(&database)?;
+    let note = checkpoint.unwrap_or_default();
+    let base = Arc::new(Base::new(database.clone(), note.epoch));
+    let mut redo = Redo::new(note.epoch, meta::read_positions(&database)?, meta::read_notes(&base)?);
+    database.replay(|epoch, entry| redo.entry(epoch, entry))?;
+    redo.finish_run();
+    if redo.superseded {
+        database.trim_journal(note.epoch)?;
+    }
+    let known = note.incarnation.max(redo.incarnation);
+    let incarnation = next_incarnation(&directory, last_use.as_ref(), known, redo.epoch);
+    directory.note_use(incarnation, false)?;
+    directory.note_durable(incarnation, redo.epoch)?;
+    Ok(Recovered {
+        directory,
+        database,
+        base,
+        epoch: redo.epoch,
+        incarnation,
+        positions: Arc::new(redo.positions),
+        meta: redo.meta,
+        runs: redo.runs,
+        journal_rows: redo.rows,
+        journal_bytes: redo.bytes,
+    })
+}
+
+/// The incarnation of this use: a greater one than before when epochs that were served may be gone.
+fn next_incarnation(directory: &Directory, last_use: Option<&LastUse>, known: u64, epoch: u64) -> u64 {
+    let Some(last_use) = last_use else {
+        // Either a new directory, or one that does not tell how its last use ended.
+        return known + 1;
+    };
+    let incarnation = last_use.incarnation.max(known);
+    let same_boot = last_use.boot.is_some() && last_use.boot == boot();
+    let noted = directory.noted_durable();
+    let lost = noted.is_some_and(|(noted, durable)| noted == incarnation && durable > epoch);
+    if lost {
+        tracing::warn!(epoch, "the log lost epochs that had been fsynced; their sources are read again from here");
+    }
+    if lost || (!last_use.clean && !same_boot) { incarnation + 1 } else { incarnation }
+}
+
+/// What redoing the journal has come to.
+struct Redo {
+    epoch: u64,
+    checkpoint: u64,
+    incarnation: u64,
+    positions: BTreeMap<String, Position>,
+    meta: BTreeMap<String, Vec<u8>>,
+    runs: Vec<Arc<Run>>,
+    /// Entries of the run being gathered, oldest first.
+    gathered: Vec<Entry>,
+    rows: usize,
+    bytes: usize,
+    /// Whether there were entries the checkpoint contains.
+    superseded: bool,
+}
+
+impl Redo {
+    fn new(epoch: u64, positions: BTreeMap<String, Position>, meta: BTreeMap<String, Vec<u8>>) -> Redo {
+        Redo {
+            epoch,
+            checkpoint: epoch,
+            incarnation: 0,
+            positions,
+            meta,
+            runs: Vec::new(),
+            gathered: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            superseded: false,
+        }
+    }
+
+    fn entry(&mut self, epoch: u64, entry: &[u8]) -> Result<(), StoreError> {
+        if epoch <= self.checkpoint {
+            self.superseded = true;
+            return Ok(());
+        }
+        if epoch != self.epoch + 1 {
+            let last = self.epoch;
+            return Err(StoreError::Corrupt(format!("the journal goes from epoch {last} to epoch {epoch}")));
+        }
+        let (incarnation, Commit { rows, positions, meta }) = decode(epoch, entry)?;
+        self.epoch = epoch;
+        self.incarnation = incarnation;
+        self.rows += rows.len().max(1);
+        self.bytes += entry.len();
+        self.positions.extend(positions);
+        self.gathered.extend(rows.into_iter().map(|(relation, row)| Entry::new(relation, row)));
+        for (name, value) in meta {
+            self.gathered.push(note_entry(&name, value.as_deref()));
+            match value {
+                Some(value) => self.meta.insert(name, value),
+                None => self.meta.remove(&name),
+            };
+        }
+        if self.gathered.len() >= REDO_ROWS {
+            self.finish_run();
+        }
+        Ok(())
+    }
+
+    fn finish_run(&mut self) {
+        let mut entries = std::mem::take(&mut self.gathered);
+        entries.reverse();
+        push_run(&mut self.runs, 0, Run::new(entries));
+    }
+}

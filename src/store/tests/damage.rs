@@ -1,0 +1,149 @@
+//! Damage and strangers: everything that should not be opened or served is refused by name.
+
+use std::path::Path;
+
+use super::super::{Commit, KeyRange, Store, StoreError};
+use super::model::commit_of;
+use super::{commit_rows, lazy, row};
+use crate::change::RelationId;
+
+fn filled(dir: &Path) {
+    let (mut store, _) = Store::open(dir, lazy()).expect("opens");
+    for number in 1..=5 {
+        store.commit(commit_of(1, number)).expect("commits");
+    }
+}
+
+fn refusal(dir: &Path) -> StoreError {
+    Store::open(dir, lazy()).map(|_| ()).expect_err("must not open")
+}
+
+fn with_journal(dir: &Path, change: impl FnOnce(&rocksdb::DB, &rocksdb::ColumnFamily)) {
+    let options = rocksdb::Options::default();
+    let db = rocksdb::DB::open_cf(&options, dir.join("rocksdb"), ["default", "journal"]).expect("opens");
+    change(&db, db.cf_handle("journal").expect("the journal"));
+}
+
+#[test]
+fn a_second_process_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_store, _) = Store::open(dir.path(), lazy()).expect("opens");
+    let message = refusal(dir.path()).to_string();
+    let (path, pid) = (dir.path().display(), std::process::id());
+    assert_eq!(message, format!("the data directory {path} is in use by another vantage process (pid {pid})"));
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    filled(dir.path());
+    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 2, "shape": "unknown"}"#).expect("writes");
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("has format 2, newer than the format 1"), "{message}");
+    std::fs::write(dir.path().join("vantage.json"), b"{").expect("writes");
+    assert!(matches!(refusal(dir.path()), StoreError::Corrupt(_)));
+}
+
+#[test]
+fn a_damaged_journal_entry_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    filled(dir.path());
+    with_journal(dir.path(), |db, journal| {
+        let mut entry = db.get_cf(journal, 3u64.to_be_bytes()).expect("reads").expect("epoch 3");
+        *entry.last_mut().expect("a byte") ^= 1;
+        db.put_cf(journal, 3u64.to_be_bytes(), entry).expect("writes");
+    });
+    let error = refusal(dir.path());
+    assert!(matches!(error, StoreError::Corrupt(_)));
+    assert_eq!(error.to_string(), "the store is corrupt: the journal entry of epoch 3 does not match its checksum");
+}
+
+#[test]
+fn a_gap_in_the_journal_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    filled(dir.path());
+    with_journal(dir.path(), |db, journal| db.delete_cf(journal, 3u64.to_be_bytes()).expect("deletes"));
+    assert_eq!(refusal(dir.path()).to_string(), "the store is corrupt: the journal goes from epoch 2 to epoch 4");
+}
+
+#[test]
+fn a_missing_database_is_not_made_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    filled(dir.path());
+    std::fs::remove_dir_all(dir.path().join("rocksdb")).expect("removes");
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("is missing or incomplete"), "{message}");
+}
+
+#[test]
+fn a_damaged_block_is_never_served() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let keys: Vec<Vec<u8>> = (0..20_000u32).map(|key| key.to_be_bytes().to_vec()).collect();
+    let (mut store, _) = Store::open(dir.path(), lazy()).expect("opens");
+    let rows = keys.iter().enumerate().map(|(value, key)| (RelationId(1), row(key, value as i64)));
+    store.commit(commit_rows(rows.collect())).expect("commits");
+    store.close().expect("closes");
+    let files = std::fs::read_dir(dir.path().join("rocksdb")).expect("lists").map(|it| it.expect("an entry").path());
+    let largest = files
+        .filter(|it| it.extension().is_some_and(|it| it == "sst"))
+        .max_by_key(|it| it.metadata().expect("its size").len())
+        .expect("a file of rows");
+    let mut bytes = std::fs::read(&largest).expect("reads");
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&largest, bytes).expect("writes");
+    let (_store, epoch) = Store::open(dir.path(), lazy()).expect("opens");
+    let mut refused = 0;
+    for (value, key) in keys.iter().enumerate() {
+        match epoch.get(RelationId(1), key) {
+            Ok(found) => assert_eq!(found, Some(row(key, value as i64))),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!((1..keys.len()).contains(&refused), "{refused} refused");
+    assert!(matches!(epoch.scan(RelationId(1), &KeyRange::all(), false, usize::MAX), Err(StoreError::Corrupt(_))));
+    assert!(matches!(epoch.get_many(RelationId(1), &keys), Err(StoreError::Corrupt(_))));
+}
+
+/// Runs where VANTAGE_TEST_SMALL_DISK names a directory on a file system of about 16 MB: filling it refuses commits
+/// without losing any, and they are taken again once there is space.
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    let Ok(disk) = std::env::var("VANTAGE_TEST_SMALL_DISK") else { return };
+    let dir = Path::new(&disk).join("data");
+    let (mut store, _) = Store::open(&dir, lazy()).expect("opens");
+    let commit = |number: u64| {
+        let rows = (0..1000u32).map(|key| (RelationId(1), row(&key.to_be_bytes(), number as i64)));
+        Commit { rows: rows.collect(), ..Commit::default() }
+    };
+    let ballast = Path::new(&disk).join("ballast");
+    std::fs::write(&ballast, vec![1; 8 << 20]).expect("writes");
+    let mut number = store.epoch().number() + 1;
+    let error = loop {
+        match store.commit(commit(number)) {
+            Ok(epoch) => number = epoch.number() + 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::Full(_)), "{error}");
+    assert_eq!(store.epoch().number() + 1, number);
+    std::fs::remove_file(&ballast).expect("removes");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match store.commit(commit(number)) {
+            Ok(epoch) => break assert_eq!(epoch.number(), number),
+            Err(StoreError::Full(_)) if std::time::Instant::now() < deadline => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    drop(store);
+    let (_store, epoch) = Store::open(&dir, lazy()).expect("opens");
+    assert_eq!(epoch.number(), number);
+    assert_eq!(
+        epoch.get(RelationId(1), &7u32.to_be_bytes()).expect("reads"),
+        Some(row(&7u32.to_be_bytes(), number as i64))
+    );
+}
