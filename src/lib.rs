@@ -1,10 +1,60 @@
 //! Vantage keeps SQL views over many services' data incrementally up to date, in the process that serves them.
+//!
+//! ```text
+//!  services' own stores          one process                                             readers
+//!  ┌──────────┐  keys   ┌────────┐ events ┌──────────┐ deltas ┌───────┐ epochs ┌───────┐  HTTP
+//!  │ SQLite … │ ──────► │ source │ ─────► │ dataflow │ ─────► │ store │ ─────► │ serve │ ──────►
+//!  └──────────┘         └────────┘        └──────────┘        └───────┘        └───────┘  SQL
+//!                            ▲                 ▲ plan              │
+//!                            └──── engine: one epoch loop ─────────┘  positions, fsync, trim
+//! ```
+//!
+//! # Reading order
+//! | module | what it is |
+//! |---|---|
+//! | [`change`] | what flows: rows, keys, deltas, events, positions |
+//! | [`catalog`] | what is declared in `views/*.sql` |
+//! | [`source`] | the outside world in: SQLite |
+//! | [`plan`] | from SQL to operators over keyed relations |
+//! | [`store`] | RocksDB: journal, published epochs, checkpoints; the status board |
+//! | [`dataflow`] | the operators, one epoch at a time |
+//! | [`engine`] | the loop that ties these together; the embedding API |
+//! | [`serve`] | read-only out: REST and SQL over published epochs |
+//! | [`demo`] | a shop of five services to try it with |
+//!
+//! The layers form a DAG that `tests/layers.rs` checks; `serve` never sees `dataflow` or `engine`.
+//!
+//! # Embedding
+//! ```no_run
+//! use vantage::change::Datum;
+//! use vantage::engine::{Engine, EngineOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::start(EngineOptions::new("views", "data"))?;
+//! engine.wait_ready(std::time::Duration::from_secs(60))?;
+//! let card = engine.view("product_card").ok_or("no such view")?;
+//! if let Some(row) = card.get(&[Datum::Int(42)])? {
+//!     println!("{:?}", card.cell(&row, "name"));
+//! }
+//! engine.stop()?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod change;
+
 pub mod catalog;
+
 pub mod source;
+
 pub mod plan;
+
 pub mod store;
+
 pub mod dataflow;
+
 pub mod engine;
+
 pub mod serve;
+
+pub mod demo;

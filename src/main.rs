@@ -1,1 +1,162 @@
-fn main() {}
+//! The command line, readable from the top: parse, then one function a command.
+
+mod cli;
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, HealthArgs, ServeArgs};
+use vantage::engine::{Engine, EngineError, EngineOptions};
+use vantage::serve::{self, ServeOptions};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    if let Err(error) = cli::refuse_unknown_variables(std::env::vars_os()) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(2);
+    }
+    let cli = Cli::parse();
+    start_logging(&cli.log);
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            let text = format!("{error:#}");
+            // Problems in view files already begin with "error:" and show where they are.
+            if text.starts_with("error:") { eprintln!("{text}") } else { eprintln!("error: {text}") }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(args) => run_serve(args),
+        Command::Demo(args) => vantage::demo::run(args),
+        Command::Capture(args) => run_capture(&args.action),
+        Command::Check(args) => run_check(&args),
+        Command::Explain(args) => run_explain(&args),
+        Command::Health(args) => run_health(&args),
+    }
+}
+
+/// Text for people, JSON lines for collectors; `RUST_LOG` syntax selects.
+fn start_logging(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() { builder.init() } else { builder.json().flatten_event(true).init() }
+}
+
+fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let serve_options = ServeOptions {
+        listen: args.listen,
+        token: args.token,
+        insecure: args.insecure,
+        statement_timeout: std::time::Duration::from_millis(args.statement_timeout_ms),
+        max_rows: args.max_rows,
+        ..ServeOptions::default()
+    };
+    serve::check_listen(&serve_options)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    // The address is taken first: a port in use is noticed before any state is opened.
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind(args.listen))
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    let engine = Engine::start(EngineOptions::new(args.views, args.data))?;
+    tracing::info!(%address, "serving; try GET /v1/views");
+    let board = Arc::clone(engine.board());
+    let served = runtime.block_on(serve::serve(listener, board, serve_options, shutdown_signal()));
+    let halted = engine.board().halted();
+    engine.stop().or_else(|error| match (&error, halted) {
+        // What stopped intake was logged when it happened; the endpoints said so since.
+        (EngineError::Halted(_), Some(reason)) => bail!("intake had stopped: {reason}"),
+        _ => Err(error.into()),
+    })?;
+    served?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves on the first SIGTERM or SIGINT; a second one ends the process at once.
+async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot listen for signals; stop the process with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    tracing::info!("draining; a second signal ends the process at once");
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        std::process::exit(130);
+    });
+}
+
+fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {
+    use vantage::source::sqlite::capture;
+    let report = match action {
+        CaptureAction::Install { db } => capture::install(db)?,
+        CaptureAction::Status { db } => capture::status(db)?,
+        CaptureAction::Remove { db } => capture::remove(db)?,
+    };
+    println!("{report}");
+    Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything that can be said about view files without touching any state.
+fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
+    println!(
+        "{} sources, {} tables, {} views, {} indexes: ok",
+        catalog.sources.len(),
+        catalog.tables.len(),
+        catalog.views.len(),
+        catalog.indexes.len()
+    );
+    for view in &graph.views {
+        let schema = &graph.nodes[view.node.0].schema;
+        let key: Vec<&str> = schema.key.iter().map(|it| schema.columns[it.column].name.as_str()).collect();
+        let key = if schema.has_visible_key() { format!("key ({})", key.join(", ")) } else { "no key".into() };
+        let columns = schema.visible_columns().iter().map(|it| format!("{} {}", it.name, it.data_type));
+        println!("  {} [{key}]: {}", view.name, columns.collect::<Vec<_>>().join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
+    let Some(text) = vantage::plan::explain(&graph, &catalog, &args.view) else {
+        let names: Vec<&str> = graph.views.iter().map(|it| it.name.as_str()).collect();
+        bail!("there is no materialized view \"{}\"; there are: {}", args.view, names.join(", "));
+    };
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks a running server whether it is ready, for container health checks.
+fn run_health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(args.address)
+        .with_context(|| format!("nothing listens on {}", args.address))?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
+    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n\r\n", args.address)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);
+    println!("{}", body.trim());
+    let ready = answer.split(' ').nth(1) == Some("200");
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `--views` and `--data` complain early when they cannot be what is meant.
+pub(crate) fn existing_directory(text: &str) -> Result<std::path::PathBuf, String> {
+    let path = Path::new(text);
+    if path.is_dir() { Ok(path.to_path_buf()) } else { Err(format!("{text} is not a directory")) }
+}

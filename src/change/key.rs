@@ -12,6 +12,8 @@
 //! | Decimal | 16 bytes big-endian, sign bit flipped, in units of the column's scale |
 //! | Text, Bytes, error text | the bytes with 0x00 escaped as 0x00 0xFF, ended by 0x00 0x01 |
 
+use serde::{Deserialize, Serialize};
+
 use super::data_type::Datum;
 use super::schema::Column;
 
@@ -21,7 +23,7 @@ const TAG_ERROR: u8 = 0x03;
 const TAG_NULL_LAST: u8 = 0x04;
 
 /// How text is compared in keys: SQLite's built-in collations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Collation {
     /// Bytewise.
     #[default]
@@ -33,7 +35,7 @@ pub enum Collation {
 }
 
 /// One column of a key and its direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyColumn {
     /// Index of the column in the relation.
     pub column: usize,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::data_type::{DataType, Datum};
 use super::key::{Collation, KeyColumn, encode_key};
 
@@ -10,7 +12,7 @@ use super::key::{Collation, KeyColumn, encode_key};
 pub struct RelationId(pub u32);
 
 /// One column.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Column {
     /// The name as SQL sees it.
     pub name: String,

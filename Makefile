@@ -1,0 +1,41 @@
+# Everything a fresh Debian or Ubuntu machine needs, in one place. `make` alone says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# One target directory for all clones on this machine: RocksDB's C++ and DataFusion compile once.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vantage/target
+CARGO := cargo
+PROFILE := --release --locked
+BIN := $(CARGO_TARGET_DIR)/release/vantage
+ARGS ?=
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## Install the system packages the build needs
+	@bash deploy/setup.sh
+
+build: setup ## Build the binary
+	$(CARGO) build $(PROFILE)
+
+demo: build ## A shop of five services, served from views (ARGS="--products 10000 --seconds 20")
+	@$(BIN) demo $(ARGS)
+
+test: setup ## All tests (SEED=… CASES=… replay or widen the random ones)
+	$(CARGO) test $(PROFILE)
+
+bench: setup ## Live joins and API composition against views (ARGS="--products 10000,200000")
+	$(CARGO) bench --locked --profile release --bench live_joins -- $(ARGS)
+
+bench-engine: setup ## Load rate and changes per CPU-second (ARGS="--products 200000")
+	$(CARGO) bench --locked --profile release --bench engine -- $(ARGS)
+
+bench-capture: setup ## What capture costs the owner of a table
+	$(CARGO) bench --locked --profile release --bench capture -- $(ARGS)
+
+lint: setup ## Format, clippy, documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps --document-private-items
+
+.PHONY: help setup build demo test bench bench-engine bench-capture lint

@@ -1,0 +1,146 @@
+//! Commands and flags. Every flag has a `VANTAGE_*` environment twin; unknown ones are errors.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use vantage::demo::DemoOptions;
+
+/// Incremental SQL views over many services' data, kept in the process that serves them.
+#[derive(Debug, Parser)]
+#[command(name = "vantage", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to log: error, warn, info, debug, trace, or per module (RUST_LOG syntax)
+    #[arg(long, env = "VANTAGE_LOG", default_value = "info", global = true)]
+    pub(crate) log: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Follow the sources, keep the views and answer queries
+    Serve(ServeArgs),
+    /// A shop of five services with live traffic, served from views
+    Demo(DemoOptions),
+    /// Let SQLite files log which rows change: install, status, remove
+    Capture(CaptureArgs),
+    /// Check view files without touching any state
+    Check(CheckArgs),
+    /// Show the incremental plan of a view
+    Explain(ExplainArgs),
+    /// Ask a running server whether it is ready (exit code 0 or 1)
+    Health(HealthArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Directory of the view files (*.sql)
+    #[arg(long, env = "VANTAGE_VIEWS", value_name = "DIR", value_parser = crate::existing_directory)]
+    pub(crate) views: PathBuf,
+    /// Directory of the state; created when absent
+    #[arg(long, env = "VANTAGE_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Address to listen on; anything but loopback needs a token or --insecure
+    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Bearer token that callers must send
+    #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Listen beyond loopback without a token
+    #[arg(long, env = "VANTAGE_INSECURE")]
+    pub(crate) insecure: bool,
+    /// Longest time a statement may run, in milliseconds
+    #[arg(long, env = "VANTAGE_STATEMENT_TIMEOUT_MS", default_value_t = 10_000)]
+    pub(crate) statement_timeout_ms: u64,
+    /// Most rows one answer may have
+    #[arg(long, env = "VANTAGE_MAX_ROWS", default_value_t = 10_000)]
+    pub(crate) max_rows: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    #[command(subcommand)]
+    pub(crate) action: CaptureAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaptureAction {
+    /// Add the change log and its triggers to every table of the file
+    Install {
+        /// The SQLite file
+        db: PathBuf,
+    },
+    /// Say what is captured, missing or drifted
+    Status {
+        /// The SQLite file
+        db: PathBuf,
+    },
+    /// Take the change log and its triggers away again
+    Remove {
+        /// The SQLite file
+        db: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Directory of the view files (*.sql)
+    #[arg(long, env = "VANTAGE_VIEWS", value_name = "DIR", value_parser = crate::existing_directory)]
+    pub(crate) views: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Directory of the view files (*.sql)
+    #[arg(long, env = "VANTAGE_VIEWS", value_name = "DIR", value_parser = crate::existing_directory)]
+    pub(crate) views: PathBuf,
+    /// The view
+    pub(crate) view: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Address of the server
+    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) address: SocketAddr,
+}
+
+/// A misspelt variable would silently change nothing, so it is refused.
+pub(crate) fn refuse_unknown_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<()> {
+    let root = Cli::command();
+    let commands = std::iter::once(&root).chain(root.get_subcommands());
+    let known: Vec<String> = commands
+        .flat_map(|command| command.get_arguments())
+        .filter_map(|argument| argument.get_env())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    for (name, _) in variables {
+        let name = name.to_string_lossy();
+        if name.starts_with("VANTAGE_") && !known.iter().any(|it| *it == name) {
+            let mut names = known.clone();
+            names.sort();
+            names.dedup();
+            anyhow::bail!("the environment variable {name} is not known; there are: {}", names.join(", "));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_refused() {
+        let pair = |name: &str| (OsString::from(name), OsString::new());
+        assert!(refuse_unknown_variables([pair("VANTAGE_VIEWS"), pair("PATH")].into_iter()).is_ok());
+        assert!(refuse_unknown_variables([pair("VANTAGE_VEIWS")].into_iter()).is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! What an engine is told, and why it may refuse.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::catalog::{Catalog, Connector, File, Problem};
+use crate::store::{StoreError, StoreOptions};
+
+/// Where an engine finds its declarations and keeps its state.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Directory of the view files (`*.sql`).
+    pub views: PathBuf,
+    /// Directory of the state; it is created.
+    pub data: PathBuf,
+    /// Directory that relative paths of sources start from; the working directory when absent.
+    pub base: Option<PathBuf>,
+    /// Longest time between fsyncs of the journal while changes arrive.
+    pub sync_interval: Duration,
+    /// Upper bound of the events put into one epoch when there is a backlog.
+    pub max_epoch_events: usize,
+    /// The store's own settings.
+    pub store: StoreOptions,
+}
+
+impl EngineOptions {
+    /// The defaults for these two directories.
+    pub fn new(views: impl Into<PathBuf>, data: impl Into<PathBuf>) -> EngineOptions {
+        EngineOptions {
+            views: views.into(),
+            data: data.into(),
+            base: None,
+            sync_interval: Duration::from_millis(100),
+            max_epoch_events: 50_000,
+            store: StoreOptions::default(),
+        }
+    }
+
+    /// Reads the view files and resolves the paths of the sources.
+    pub fn read_catalog(&self) -> Result<Catalog, EngineError> {
+        let mut catalog =
+            crate::catalog::read_directory(&self.views).map_err(|(files, problems)| EngineError::Views { files, problems })?;
+        for source in &mut catalog.sources {
+            let Connector::Sqlite { path } = &mut source.connector;
+            if let (true, Some(base)) = (Path::new(path.as_str()).is_relative(), &self.base) {
+                *path = base.join(&*path).to_string_lossy().into_owned();
+            }
+        }
+        Ok(catalog)
+    }
+}
+
+/// Why an engine cannot run, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The view files have problems.
+    #[error("{}", render(files, problems))]
+    Views {
+        /// The files, for rendering.
+        files: Vec<File>,
+        /// What is wrong with them.
+        problems: Vec<Problem>,
+    },
+    /// A source cannot be described.
+    #[error("source \"{name}\": {reason}")]
+    Source {
+        /// The source's name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+        /// Whether it may go by itself (the file is not there yet, or locked).
+        transient: bool,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system refused something.
+    #[error("{0}")]
+    Io(String),
+    /// Intake has stopped for good.
+    #[error("the engine stopped: {0}")]
+    Halted(String),
+    /// Waiting took too long.
+    #[error("not ready within {0:?}: {1}")]
+    TimedOut(Duration, String),
+}
+
+fn render(files: &[File], problems: &[Problem]) -> String {
+    problems.iter().map(|it| it.render(files)).collect::<Vec<_>>().join("\n\n")
+}

@@ -1,0 +1,350 @@
+//! The running engine: one thread steps the core, one per source feeds it.
+//!
+//! Start-up never waits for a source: a source that cannot be reached is tried again with back-off while everything
+//! that is known already is served. Only mistakes in the view files stop the start, before anything is touched.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::core::Core;
+use super::describe;
+use super::options::{EngineError, EngineOptions};
+use super::view::View;
+use crate::catalog::Catalog;
+use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
+use crate::plan::{self, Graph};
+use crate::source::{self, Link, Message, SourceSpec, TableSpec};
+use crate::store::{Board, RelationState};
+
+/// Messages waiting between the sources and the engine; a source that is faster waits.
+const QUEUED_MESSAGES: usize = 64;
+/// How long the engine thread sleeps at most before it looks at its timers.
+const TICK: Duration = Duration::from_millis(20);
+/// Longest pause between two attempts to describe a source that cannot be reached.
+const MAX_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// A running engine. Dropping it stops it without waiting; [`Engine::stop`] stops it cleanly.
+#[derive(Debug)]
+pub struct Engine {
+    board: Arc<Board>,
+    catalog: Arc<Catalog>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<(), EngineError>>>,
+}
+
+impl Engine {
+    /// Reads the view files, opens the state and starts to follow the sources.
+    ///
+    /// # Errors
+    /// Mistakes in the view files, a data directory that is in use, of a newer format or corrupt.
+    pub fn start(options: EngineOptions) -> Result<Engine, EngineError> {
+        let catalog = Arc::new(options.read_catalog()?);
+        let board = Arc::new(Board::new(catalog.sources.iter().map(|it| it.name.clone()).collect()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let core = match describe::tables(&catalog, Some(&options.data)) {
+            Ok(schemas) => Some(open(&catalog, &schemas, &options, &board)?),
+            Err(EngineError::Source { transient: true, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let runner = Runner {
+            options,
+            catalog: Arc::clone(&catalog),
+            board: Arc::clone(&board),
+            stop: Arc::clone(&stop),
+            durable: Vec::new(),
+            unsynced: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || runner.run_guarded(core))
+            .map_err(|error| EngineError::Io(format!("cannot start the engine thread: {error}")))?;
+        Ok(Engine { board, catalog, stop, thread: Some(thread) })
+    }
+
+    /// Where the endpoints look.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// What the view files declare.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// A table or materialized view to read from.
+    pub fn view(&self, name: &str) -> Option<View> {
+        let relations = self.board.relations();
+        let (relation, _) = relations.iter().find(|(relation, _)| relation.name == name)?;
+        Some(View::new(Arc::clone(&self.board), relation.clone()))
+    }
+
+    /// Waits until every relation is live and every source is followed.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), EngineError> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            match self.unready() {
+                None => return Ok(()),
+                Some(_) if self.board.halted().is_some() => {
+                    return Err(EngineError::Halted(self.board.halted().unwrap_or_default()));
+                }
+                Some(reason) if Instant::now() >= deadline => return Err(EngineError::TimedOut(timeout, reason)),
+                Some(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    /// The first thing that is not ready yet.
+    fn unready(&self) -> Option<String> {
+        let relations = self.board.relations();
+        if relations.is_empty() && !(self.catalog.tables.is_empty() && self.catalog.views.is_empty()) {
+            return Some("the sources have not been described yet".into());
+        }
+        let building = relations.iter().find_map(|(relation, state)| {
+            let state = state.read().unwrap_or_else(|it| it.into_inner());
+            (*state != RelationState::Live).then(|| format!("{} is {state:?}", relation.name))
+        });
+        building.or_else(|| {
+            self.board.sources().iter().find_map(|source| {
+                let health = source.health.read().unwrap_or_else(|it| it.into_inner());
+                (*health != SourceHealth::Streaming).then(|| format!("source {} is {health:?}", source.name))
+            })
+        })
+    }
+
+    /// Ends intake, writes a checkpoint and closes the state.
+    pub fn stop(mut self) -> Result<(), EngineError> {
+        self.stop.store(true, Ordering::Release);
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(EngineError::Halted("the engine thread panicked".into())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Lowers all views of the catalog.
+pub fn plan_views(catalog: &Catalog, schemas: &[Schema]) -> Result<Graph, EngineError> {
+    plan::plan(catalog, schemas).map_err(|problems| EngineError::Views { files: catalog.files.clone(), problems })
+}
+
+/// Parses, describes and plans the view files of one directory, touching no state.
+pub fn plan_directory(views: &Path) -> Result<(Catalog, Graph), EngineError> {
+    // Nothing is remembered anywhere, so a source that cannot be reached is an error here.
+    let catalog = EngineOptions::new(views, "").read_catalog()?;
+    let schemas = describe::tables(&catalog, None)?;
+    let graph = plan_views(&catalog, &schemas)?;
+    Ok((catalog, graph))
+}
+
+/// Plans, and only then touches the data directory.
+fn open(
+    catalog: &Arc<Catalog>,
+    schemas: &[Schema],
+    options: &EngineOptions,
+    board: &Arc<Board>,
+) -> Result<Core, EngineError> {
+    let graph = plan_views(catalog, schemas)?;
+    describe::remember(catalog, schemas, &options.data)?;
+    Core::open(Arc::clone(catalog), Arc::new(graph), &options.data, options.store.clone(), Arc::clone(board))
+}
+
+/// What the engine thread owns besides the core.
+struct Runner {
+    options: EngineOptions,
+    catalog: Arc<Catalog>,
+    board: Arc<Board>,
+    stop: Arc<AtomicBool>,
+    /// Per source, where it looks up how far it may trim.
+    durable: Vec<Arc<Mutex<Option<Position>>>>,
+    /// When the oldest commit that is not fsynced was made.
+    unsynced: Option<Instant>,
+}
+
+impl Runner {
+    /// Whatever ends the thread other than a stop is put on the board, so that nobody reads stale rows unaware.
+    fn run_guarded(mut self, core: Option<Core>) -> Result<(), EngineError> {
+        let board = Arc::clone(&self.board);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(core)));
+        let outcome = outcome.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_string()));
+            Err(EngineError::Halted(format!("internal error: {}", text.unwrap_or_default())))
+        });
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the engine stopped; what was published stays served");
+            board.halt(error.to_string());
+        }
+        outcome
+    }
+
+    fn run(&mut self, core: Option<Core>) -> Result<(), EngineError> {
+        let Some(mut core) = core.map_or_else(|| self.describe_until_planned(), |core| Ok(Some(core)))? else {
+            return Ok(());
+        };
+        core.load()?;
+        let (sender, messages) = sync_channel(QUEUED_MESSAGES);
+        let stop_sources = Arc::new(AtomicBool::new(false));
+        let threads = self.spawn_sources(&core, &sender, &stop_sources);
+        drop(sender);
+        let outcome = self.follow(&mut core, &messages);
+        stop_sources.store(true, Ordering::Release);
+        drop(messages);
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a source thread panicked");
+            }
+        }
+        outcome?;
+        core.close()
+    }
+
+    /// Waits for sources that cannot be described yet. `None`: stopped before that.
+    fn describe_until_planned(&self) -> Result<Option<Core>, EngineError> {
+        let mut pause = Duration::from_millis(10);
+        while !self.stop.load(Ordering::Acquire) {
+            match describe::tables(&self.catalog, Some(&self.options.data)) {
+                Ok(schemas) => return open(&self.catalog, &schemas, &self.options, &self.board).map(Some),
+                Err(EngineError::Source { name, reason, transient: true }) => {
+                    let health = SourceHealth::Retrying { reason };
+                    if let Some(source) = self.catalog.sources.iter().position(|it| it.name == name) {
+                        self.set_health(source, health);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            std::thread::park_timeout(pause);
+            pause = (pause * 2).min(MAX_BACK_OFF);
+        }
+        Ok(None)
+    }
+
+    fn spawn_sources(
+        &mut self,
+        core: &Core,
+        sender: &SyncSender<Message>,
+        stop: &Arc<AtomicBool>,
+    ) -> Vec<JoinHandle<()>> {
+        let mut threads = Vec::new();
+        for (index, source) in self.catalog.sources.iter().enumerate() {
+            let from = core.resume_position(index);
+            let durable = Arc::new(Mutex::new(from.clone()));
+            self.durable.push(Arc::clone(&durable));
+            let of_source = self.catalog.tables.iter().enumerate().filter(|(_, table)| table.source == index);
+            let tables = of_source.map(|(table, declared)| TableSpec {
+                table: TableId(table),
+                upstream: declared.upstream.clone(),
+                schema: core.graph().nodes[table].schema.clone(),
+            });
+            let spec = SourceSpec {
+                index,
+                name: source.name.clone(),
+                connector: source.connector.clone(),
+                tables: tables.collect(),
+            };
+            let link = Link { sender: sender.clone(), durable, stop: Arc::clone(stop) };
+            threads.push(source::spawn(spec, from, link));
+        }
+        threads
+    }
+
+    /// The epoch loop: take what has arrived, make it one epoch, publish, sync now and then.
+    fn follow(&mut self, core: &mut Core, messages: &Receiver<Message>) -> Result<(), EngineError> {
+        while !self.stop.load(Ordering::Acquire) {
+            let mut arrived = Vec::new();
+            match messages.recv_timeout(self.pause()) {
+                Ok(message) => arrived.push(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(TICK),
+            }
+            let mut events = arrived.iter().map(events_of).sum::<usize>();
+            while events < self.options.max_epoch_events {
+                let Ok(message) = messages.try_recv() else { break };
+                events += events_of(&message);
+                arrived.push(message);
+            }
+            self.digest(core, arrived)?;
+            if self.unsynced.is_some_and(|since| since.elapsed() >= self.options.sync_interval) {
+                self.sync(core)?;
+            }
+        }
+        self.sync(core)
+    }
+
+    /// How long to wait for the next message: until the next fsync is due.
+    fn pause(&self) -> Duration {
+        let due = self.unsynced.map(|since| self.options.sync_interval.saturating_sub(since.elapsed()));
+        due.map_or(TICK, |it| it.min(TICK))
+    }
+
+    fn digest(&mut self, core: &mut Core, arrived: Vec<Message>) -> Result<(), EngineError> {
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut current = HashMap::new();
+        for message in arrived {
+            match message {
+                Message::Batch(batch) => batches.push(batch),
+                Message::Health(source, health) => self.set_health(source, health),
+                Message::Current(source, instant) => {
+                    current.insert(source, instant);
+                }
+            }
+        }
+        if !batches.is_empty() {
+            core.apply(batches)?;
+            self.unsynced.get_or_insert_with(Instant::now);
+        }
+        // Only now is everything that was sent before a `Current` message published.
+        for (source, instant) in current {
+            if let Some(status) = self.board.sources().get(source) {
+                status.current_until_us.store(unix_us(instant), Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, core: &mut Core) -> Result<(), EngineError> {
+        if self.unsynced.take().is_none() {
+            return Ok(());
+        }
+        core.sync()?;
+        for (source, durable) in self.durable.iter().enumerate() {
+            *durable.lock().unwrap_or_else(|it| it.into_inner()) = core.resume_position(source);
+        }
+        Ok(())
+    }
+
+    fn set_health(&self, source: usize, health: SourceHealth) {
+        let Some(status) = self.board.sources().get(source) else { return };
+        let mut known = status.health.write().unwrap_or_else(|it| it.into_inner());
+        if *known != health {
+            match &health {
+                SourceHealth::Halted { reason } => tracing::error!(source = status.name, "halted: {reason}"),
+                SourceHealth::Retrying { reason } => tracing::warn!(source = status.name, "retrying: {reason}"),
+                other => tracing::info!(source = status.name, state = ?other, "source"),
+            }
+            *known = health;
+        }
+    }
+}
+
+fn events_of(message: &Message) -> usize {
+    match message {
+        Message::Batch(batch) => batch.events.len(),
+        Message::Health(..) | Message::Current(..) => 0,
+    }
+}
+
+fn unix_us(instant: Instant) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(instant.elapsed()).as_micros() as u64
+}

@@ -1,0 +1,141 @@
+//! The command line as a user meets it: what it prints, what it refuses, its exit codes.
+
+use super::support::{Site, http, text_of, vantage};
+
+const VIEWS: &str = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'shop.db');
+CREATE TABLE items FROM shop TABLE 'items';
+-- Items by colour.
+CREATE MATERIALIZED VIEW colours AS SELECT colour, count(*) AS items FROM items GROUP BY colour;
+";
+
+fn site_with_shop() -> Site {
+    let site = Site::new();
+    site.write_views(VIEWS);
+    let shop = site.service("shop.db");
+    shop.execute_batch(
+        "CREATE TABLE items (id INTEGER PRIMARY KEY, colour TEXT); INSERT INTO items VALUES (1, 'red'), (2, 'red')",
+    )
+    .expect("shop");
+    site
+}
+
+#[test]
+fn a_mistake_in_a_view_file_stops_serve_before_anything_is_touched() {
+    let site = site_with_shop();
+    site.write_views(&VIEWS.replace("count(*) AS items", "sum(prise) AS items"));
+    let output = site.serve_command().output().expect("serve");
+    let text = text_of(&output);
+    assert!(!output.status.success());
+    assert!(text.contains("views/site.sql:4:") && text.contains("prise") && text.contains('^'), "{text}");
+    assert!(!site.path("data").exists(), "state was touched");
+}
+
+#[test]
+fn check_and_explain_say_what_a_view_is() {
+    let site = site_with_shop();
+    let check = vantage().current_dir(site.root()).args(["check", "--views", "views"]).output().expect("check");
+    assert!(check.status.success(), "{}", text_of(&check));
+    assert!(text_of(&check).contains("colours [key (colour)]: colour text, items bigint"), "{}", text_of(&check));
+    let explain =
+        vantage().current_dir(site.root()).args(["explain", "--views", "views", "colours"]).output().expect("explain");
+    assert!(explain.status.success() && text_of(&explain).contains("Aggregate"), "{}", text_of(&explain));
+    let unknown =
+        vantage().current_dir(site.root()).args(["explain", "--views", "views", "nope"]).output().expect("explain");
+    assert!(!unknown.status.success() && text_of(&unknown).contains("colours"), "{}", text_of(&unknown));
+}
+
+#[test]
+fn unknown_flags_and_variables_are_errors() {
+    let flag = vantage().args(["serve", "--veiws", "x"]).output().expect("serve");
+    assert_eq!(flag.status.code(), Some(2), "{}", text_of(&flag));
+    let variable = vantage().env("VANTAGE_VEIWS", "x").args(["check"]).output().expect("check");
+    assert_eq!(variable.status.code(), Some(2));
+    assert!(text_of(&variable).contains("VANTAGE_VEIWS"), "{}", text_of(&variable));
+}
+
+#[test]
+fn listening_beyond_loopback_needs_a_token() {
+    let site = site_with_shop();
+    let refused = vantage()
+        .current_dir(site.root())
+        .args(["serve", "--views", "views", "--data", "data", "--listen", "0.0.0.0:0"])
+        .output()
+        .expect("serve");
+    assert!(!refused.status.success());
+    assert!(text_of(&refused).contains("VANTAGE_TOKEN"), "{}", text_of(&refused));
+}
+
+#[test]
+fn a_second_process_on_one_data_directory_is_refused_by_name() {
+    let site = site_with_shop();
+    site.install_capture("shop.db");
+    let mut server = site.serve();
+    server.wait_ready();
+    let second = vantage()
+        .current_dir(site.root())
+        .args(["serve", "--views", "views", "--data", "data", "--listen", "127.0.0.1:0"])
+        .output()
+        .expect("serve");
+    let text = text_of(&second);
+    assert!(!second.status.success());
+    assert!(text.contains("data") && text.contains(&server.child.id().to_string()), "{text}");
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_missing_service_file_is_waited_for_and_named() {
+    let site = Site::new();
+    site.write_views(VIEWS);
+    let mut server = site.serve();
+    let answer = server.wait_for("/readyz", |answer| answer.status == 503 && answer.body.contains("shop"));
+    assert!(answer.body.contains("shop.db"), "{}", answer.body);
+    let shop = site.service("shop.db");
+    shop.execute_batch("CREATE TABLE items (id INTEGER PRIMARY KEY, colour TEXT); INSERT INTO items VALUES (1, 'red')")
+        .expect("shop");
+    site.install_capture("shop.db");
+    server.wait_ready();
+    let row = http::get(server.address, "/v1/views/colours/red", &[]).expect("row");
+    assert_eq!(row.status, 200, "{}", row.body);
+    assert_eq!(row.json()["items"], 1, "{}", row.body);
+}
+
+#[test]
+fn capture_reports_installs_and_leaves_no_trace() {
+    let site = site_with_shop();
+    let path = site.path("shop.db");
+    let schema = || -> Vec<String> {
+        let connection = site.service("shop.db");
+        let mut statement = connection.prepare("SELECT name FROM sqlite_schema ORDER BY name").expect("schema");
+        let names = statement.query_map([], |row| row.get(0)).expect("names");
+        names.collect::<rusqlite::Result<_>>().expect("names")
+    };
+    let before = schema();
+    let status = vantage().args(["capture", "status"]).arg(&path).output().expect("status");
+    assert!(!status.status.success(), "{}", text_of(&status));
+    for _ in 0..2 {
+        let install = vantage().args(["capture", "install"]).arg(&path).output().expect("install");
+        assert!(install.status.success(), "{}", text_of(&install));
+    }
+    assert!(schema().iter().any(|it| it == "_vantage_changes"));
+    let remove = vantage().args(["capture", "remove"]).arg(&path).output().expect("remove");
+    assert!(remove.status.success(), "{}", text_of(&remove));
+    assert_eq!(schema(), before);
+}
+
+#[test]
+fn only_new_and_changed_views_are_built_on_restart() {
+    let site = site_with_shop();
+    site.install_capture("shop.db");
+    let mut server = site.serve();
+    server.wait_ready();
+    assert_eq!(server.terminate(), Some(0));
+    std::fs::remove_file(site.path("log")).expect("log");
+    site.write_views(&format!("{VIEWS}CREATE MATERIALIZED VIEW reds AS SELECT id FROM items WHERE colour = 'red';"));
+    let mut server = site.serve();
+    server.wait_ready();
+    let log = server.log();
+    assert!(log.contains("reds") && !log.contains("colours"), "{log}");
+    let rows = http::sql(server.address, "SELECT count(*) FROM reds").expect("answer");
+    assert_eq!(rows.json()["rows"], serde_json::json!([[2]]), "{}", rows.body);
+    assert_eq!(server.terminate(), Some(0));
+}

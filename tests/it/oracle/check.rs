@@ -1,0 +1,59 @@
+//! Comparing served rows with the answer of the owner's store, as multisets of printed rows.
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use vantage::catalog::Relation;
+use vantage::change::Datum;
+use vantage::store::{Epoch, KeyRange};
+
+/// The relation's rows as of `epoch`, printed and sorted.
+pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
+    let rows = epoch.scan(relation.id, &KeyRange::all(), false, usize::MAX).expect("readable epoch");
+    let print = |index: usize, row: &vantage::change::Row| match row.get(index, relation.schema.data_type(index)) {
+        Datum::Null => "NULL".to_string(),
+        Datum::Boolean(it) => i64::from(it).to_string(),
+        Datum::Int(it) => it.to_string(),
+        Datum::Float(it) => float(it),
+        Datum::Text(it) => format!("'{it}'"),
+        other => format!("{other:?}"),
+    };
+    let line = |row: &vantage::change::Row| {
+        (0..relation.schema.visible).map(|index| print(index, row)).collect::<Vec<_>>().join(" | ")
+    };
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    for index in &relation.indexes {
+        let entries = epoch.scan(index.id, &KeyRange::all(), false, usize::MAX).expect("readable index");
+        assert_eq!(entries.len(), rows.len(), "index {} has another number of entries", index.name);
+        for entry in entries {
+            let Datum::Bytes(key) = entry.get(0, vantage::change::DataType::Bytes) else { panic!("no key in entry") };
+            assert!(epoch.get(relation.id, key).expect("readable").is_some(), "index {} points nowhere", index.name);
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// The query's answer, printed and sorted.
+pub(super) fn recomputed(connection: &Connection, query: &str) -> Vec<String> {
+    let mut statement = connection.prepare(query).unwrap_or_else(|error| panic!("{error}: {query}"));
+    let width = statement.column_count();
+    let mut cursor = statement.query([]).expect("query");
+    let mut lines = Vec::new();
+    while let Some(row) = cursor.next().unwrap_or_else(|error| panic!("{error}: {query}")) {
+        let cells = (0..width).map(|index| match row.get_ref(index).expect("cell") {
+            ValueRef::Null => "NULL".to_string(),
+            ValueRef::Integer(it) => it.to_string(),
+            ValueRef::Real(it) => float(it),
+            ValueRef::Text(it) => format!("'{}'", String::from_utf8_lossy(it)),
+            ValueRef::Blob(it) => format!("{it:?}"),
+        });
+        lines.push(cells.collect::<Vec<_>>().join(" | "));
+    }
+    lines.sort();
+    lines
+}
+
+/// Integral floats print as integers, for SQLite stores them so; others to twelve digits.
+fn float(value: f64) -> String {
+    if value == value.trunc() && value.abs() < 1e15 { format!("{}", value as i64) } else { format!("{value:.12e}") }
+}

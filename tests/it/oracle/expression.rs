@@ -1,0 +1,95 @@
+//! Random expressions that SQLite and PostgreSQL understand alike.
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use super::pick;
+use super::schema::{Field, Kind};
+
+/// Names of the columns in scope, qualified, with their kinds.
+pub(super) type Scope<'s> = &'s [Field];
+
+fn fields_of(scope: Scope<'_>, kind: Kind) -> Vec<&Field> {
+    scope.iter().filter(|it| it.kind == kind).collect()
+}
+
+/// An expression of `kind`, `depth` levels deep at most.
+pub(super) fn value(rng: &mut SmallRng, scope: Scope<'_>, kind: Kind, depth: u32) -> String {
+    let fields = fields_of(scope, kind);
+    if depth == 0 || rng.random_bool(0.3) {
+        return match (fields.is_empty(), rng.random_bool(0.8)) {
+            (false, true) => pick(rng, &fields).name.clone(),
+            _ => literal(rng, kind),
+        };
+    }
+    let mut below = |kind| value(rng, scope, kind, depth - 1);
+    match kind {
+        Kind::Int => {
+            let (left, right) = (below(Kind::Int), below(Kind::Int));
+            let condition = condition(rng, scope, depth - 1);
+            match rng.random_range(0..8) {
+                0 => format!("({left} + {right})"),
+                1 => format!("({left} - {right})"),
+                2 => format!("({left} * 3)"),
+                3 => format!("coalesce({left}, {right})"),
+                4 => format!("CASE WHEN {condition} THEN {left} ELSE {right} END"),
+                5 => format!("abs({left})"),
+                6 => format!("({left} / 3)"),
+                _ => format!("nullif({left}, {right})"),
+            }
+        }
+        Kind::Text => {
+            let (left, right) = (below(Kind::Text), below(Kind::Text));
+            let condition = condition(rng, scope, depth - 1);
+            match rng.random_range(0..5) {
+                0 => format!("({left} || {right})"),
+                1 => format!("upper({left})"),
+                2 => format!("coalesce({left}, {right})"),
+                3 => format!("CASE WHEN {condition} THEN {left} END"),
+                _ => format!("replace({left}, 'x', 'yy')"),
+            }
+        }
+        Kind::Real => {
+            let (left, right) = (below(Kind::Real), below(Kind::Real));
+            match rng.random_range(0..3) {
+                0 => format!("({left} + {right})"),
+                1 => format!("coalesce({left}, {right})"),
+                _ => format!("(- {left})"),
+            }
+        }
+    }
+}
+
+/// A condition, three-valued like any other.
+pub(super) fn condition(rng: &mut SmallRng, scope: Scope<'_>, depth: u32) -> String {
+    let kind = if fields_of(scope, Kind::Text).is_empty() || rng.random_bool(0.7) { Kind::Int } else { Kind::Text };
+    let (left, right) = (value(rng, scope, kind, depth.min(1)), value(rng, scope, kind, 0));
+    if depth > 0 && rng.random_bool(0.35) {
+        let (one, two) = (condition(rng, scope, depth - 1), condition(rng, scope, depth - 1));
+        return match rng.random_range(0..3) {
+            0 => format!("({one} AND {two})"),
+            1 => format!("({one} OR {two})"),
+            _ => format!("(NOT {one})"),
+        };
+    }
+    match rng.random_range(0..8) {
+        0 => format!("{left} IS NULL"),
+        1 => format!("{left} IS NOT NULL"),
+        2 => format!("{left} <> {right}"),
+        3 => format!("{left} >= {right}"),
+        4 => format!("{left} IN ({right}, {})", literal(rng, kind)),
+        5 => format!("{left} BETWEEN {} AND {right}", literal(rng, kind)),
+        6 => format!("{left} = {right}"),
+        _ => format!("{left} < {right}"),
+    }
+}
+
+/// A constant from a small domain, so that values meet.
+pub(super) fn literal(rng: &mut SmallRng, kind: Kind) -> String {
+    match kind {
+        Kind::Int => rng.random_range(-2..8).to_string(),
+        Kind::Text => format!("'{}'", pick(rng, &["", "x", "xy", "é", "Zz", "b b"])),
+        // Quarters: sums of them are exact in any order.
+        Kind::Real => format!("{:.2}", f64::from(rng.random_range(-8..20)) / 4.0),
+    }
+}

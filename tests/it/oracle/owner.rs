@@ -1,0 +1,127 @@
+//! The owning store: an SQLite database in memory that is changed at random, and what a source would say about it.
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use vantage::change::{Datum, Event, Row, RowBuilder, Schema, TableId};
+
+use super::expression::{condition, literal};
+use super::pick;
+use super::schema::{Field, Kind, Table};
+
+/// The store and the rows it was last seen with.
+pub(super) struct Owner {
+    pub(super) connection: Connection,
+    tables: Vec<(Table, Schema)>,
+    seen: Vec<BTreeMap<Vec<u8>, Row>>,
+    next_id: i64,
+    /// Statements so far, for the failure report.
+    pub(super) log: Vec<String>,
+}
+
+impl Owner {
+    pub(super) fn new(tables: &[Table]) -> Owner {
+        let connection = Connection::open_in_memory().expect("SQLite in memory");
+        for table in tables {
+            connection.execute_batch(&table.sqlite_ddl()).expect("valid DDL");
+        }
+        let described = tables.iter().map(|table| (table.clone(), table.schema())).collect();
+        Owner { connection, tables: described, seen: vec![BTreeMap::new(); tables.len()], next_id: 1, log: Vec::new() }
+    }
+
+    /// Runs one random statement; one that violates a constraint changes nothing, as it would for its owner.
+    pub(super) fn change(&mut self, rng: &mut SmallRng) {
+        let (table, _) = pick(rng, &self.tables).clone();
+        let statement = match rng.random_range(0..10) {
+            0..5 => self.insert(rng, &table),
+            5..8 => update(rng, &table),
+            _ => format!("DELETE FROM {} WHERE {}", table.name, condition(rng, &table.fields, 1)),
+        };
+        if self.connection.execute(&statement, []).is_ok() {
+            self.log.push(statement);
+        }
+    }
+
+    fn insert(&mut self, rng: &mut SmallRng, table: &Table) -> String {
+        let verb = pick(rng, &["INSERT", "INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE"]);
+        let rows: Vec<String> = (0..rng.random_range(1..4))
+            .map(|_| {
+                let cells = table.fields.iter().map(|field| match (field.name.as_str(), rng.random_bool(0.15)) {
+                    ("id", true) => rng.random_range(1..=self.next_id).to_string(),
+                    ("id", false) => {
+                        self.next_id += 1;
+                        self.next_id.to_string()
+                    }
+                    (_, true) => "NULL".to_string(),
+                    (_, false) => literal(rng, field.kind),
+                });
+                format!("({})", cells.collect::<Vec<_>>().join(", "))
+            })
+            .collect();
+        format!("{verb} INTO {} VALUES {}", table.name, rows.join(", "))
+    }
+
+    /// What has changed since the last call, as the events of one source batch.
+    pub(super) fn events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (index, (table, schema)) in self.tables.iter().enumerate() {
+            let now = rows(&self.connection, table, schema);
+            let before = &self.seen[index];
+            let id = TableId(index);
+            let gone = before.keys().filter(|key| !now.contains_key(*key));
+            events.extend(gone.map(|key| Event { table: id, row: Row::tombstone(key) }));
+            let changed = now.iter().filter(|(key, row)| before.get(*key) != Some(row));
+            events.extend(changed.map(|(_, row)| Event { table: id, row: row.clone() }));
+            self.seen[index] = now;
+        }
+        events
+    }
+
+    /// Everything, as the events of a snapshot.
+    pub(super) fn snapshot(&mut self) -> Vec<Event> {
+        self.seen.iter_mut().for_each(BTreeMap::clear);
+        self.events()
+    }
+}
+
+fn update(rng: &mut SmallRng, table: &Table) -> String {
+    let field: &Field = pick(rng, &table.fields);
+    let value = match field.kind {
+        Kind::Int if rng.random_bool(0.3) => format!("{} + 1", field.name),
+        kind => literal(rng, kind),
+    };
+    let verb = pick(rng, &["UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE"]);
+    format!("{verb} {} SET {} = {value} WHERE {}", table.name, field.name, condition(rng, &table.fields, 1))
+}
+
+fn rows(connection: &Connection, table: &Table, schema: &Schema) -> BTreeMap<Vec<u8>, Row> {
+    let mut columns: Vec<&str> = table.fields.iter().map(|it| it.name.as_str()).collect();
+    if table.key.is_empty() {
+        columns.push("rowid");
+    }
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {} FROM {}", columns.join(", "), table.name))
+        .expect("valid query");
+    let mut builder = RowBuilder::new();
+    let mut cursor = statement.query([]).expect("readable table");
+    let mut rows = BTreeMap::new();
+    while let Some(row) = cursor.next().expect("readable row") {
+        let cells: Vec<Datum<'_>> = (0..columns.len())
+            .map(|index| match row.get_ref(index).expect("readable cell") {
+                ValueRef::Null => Datum::Null,
+                ValueRef::Integer(it) => Datum::Int(it),
+                ValueRef::Real(it) => Datum::Float(it),
+                ValueRef::Text(it) => Datum::Text(std::str::from_utf8(it).expect("UTF-8")),
+                ValueRef::Blob(it) => Datum::Bytes(it),
+            })
+            .collect();
+        let mut key = Vec::new();
+        schema.encode_key(|index| cells[index], &mut key);
+        cells.iter().enumerate().for_each(|(index, cell)| builder.push(*cell, schema.data_type(index)));
+        rows.insert(key.clone(), builder.finish(&key));
+    }
+    rows
+}
