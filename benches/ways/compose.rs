@@ -27,11 +27,11 @@ impl Composition {
     pub async fn connect(addresses: [SocketAddr; 5]) -> Result<Composition> {
         let [catalog, pricing, inventory, reviews, orders] = addresses;
         Ok(Composition {
-            catalog: Client::connect(catalog).await?,
-            pricing: Client::connect(pricing).await?,
-            inventory: Client::connect(inventory).await?,
-            reviews: Client::connect(reviews).await?,
-            orders: Client::connect(orders).await?,
+            catalog: Client::connect(catalog, None).await?,
+            pricing: Client::connect(pricing, None).await?,
+            inventory: Client::connect(inventory, None).await?,
+            reviews: Client::connect(reviews, None).await?,
+            orders: Client::connect(orders, None).await?,
         })
     }
 

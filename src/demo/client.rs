@@ -40,26 +40,29 @@ pub struct Client {
     sender: SendRequest<Full<Bytes>>,
     connection: JoinHandle<()>,
     host: String,
+    /// The value of the authorization header.
+    authorization: Option<String>,
 }
 
 impl Client {
-    /// Connects.
-    pub async fn connect(address: SocketAddr) -> Result<Client, ClientError> {
+    /// Connects; `token` is sent with every request.
+    pub async fn connect(address: SocketAddr, token: Option<&str>) -> Result<Client, ClientError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // A broken connection shows as an error of the next request.
         let connection = tokio::spawn(async move { _ = connection.await });
-        Ok(Client { sender, connection, host: address.to_string() })
+        Ok(Client { sender, connection, host: address.to_string(), authorization: token.map(|it| format!("Bearer {it}")) })
     }
 
     /// The answer to `GET path`, or to `POST path` when there is a JSON body; `None` for 404.
     pub async fn request(&mut self, path: &str, body: Option<Bytes>) -> Result<Option<Bytes>, ClientError> {
         let method = if body.is_some() { Method::POST } else { Method::GET };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, &self.host)
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body.unwrap_or_default()))?;
         self.sender.ready().await?;

@@ -12,16 +12,19 @@ use rusqlite::params;
 use tokio::runtime::Handle;
 
 use super::latency::Latencies;
-use super::lookup::Lookup;
 use super::shop::{RESERVED_PRODUCTS, Service, Shop};
 use crate::change::Datum;
-use crate::store::{Board, StoreError};
+use crate::engine::Engine;
+use crate::store::StoreError;
 
 /// Time between two probes.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A change that is not visible by then is reported as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The last reserved product is left to the person who tries the demo.
+const PROBED_PRODUCTS: i64 = RESERVED_PRODUCTS - 1;
 
 /// Prices above this are the probe's own.
 const FIRST_PRICE: i64 = 1_000_000_000;
@@ -57,26 +60,29 @@ pub struct Probe {
 
 impl Probe {
     /// Starts to measure.
-    pub fn start(shop: &Shop, board: &Arc<Board>, runtime: &Handle) -> Result<Probe, ProbeError> {
+    pub fn start(shop: &Shop, engine: &Engine, runtime: &Handle) -> Result<Probe, ProbeError> {
         let pricing = shop.open(Service::Pricing)?;
-        let card = Lookup::new(board, "product_card").ok_or(ProbeError::NoView)?;
-        let column = card.relation().schema.index_of("price_cents").ok_or(ProbeError::NoView)?;
+        let card = engine.view("product_card").ok_or(ProbeError::NoView)?;
+        if card.relation().schema.index_of("price_cents").is_none() {
+            return Err(ProbeError::NoView);
+        }
         let first = shop.products() - RESERVED_PRODUCTS + 1;
         let highest = "SELECT max(?1, coalesce(max(price_cents), 0)) FROM prices WHERE product_id >= ?2";
         let mut price: i64 = pricing.query_row(highest, [FIRST_PRICE, first], |row| row.get(0))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, runtime, mut published) = (Arc::clone(&stop), runtime.clone(), board.subscribe());
+        let (stopped, runtime, mut published) = (Arc::clone(&stop), runtime.clone(), engine.board().subscribe());
         let thread = thread::spawn(move || {
             let mut update = pricing.prepare("UPDATE prices SET price_cents = ?2 WHERE product_id = ?1")?;
             let mut freshness = Latencies::new();
             while !stopped.load(Ordering::Acquire) {
                 price += 1;
-                let product = first + price % RESERVED_PRODUCTS;
+                let product = first + price % PROBED_PRODUCTS;
                 update.execute(params![product, price])?;
                 let committed = Instant::now();
                 loop {
                     published.borrow_and_update();
-                    if card.get_int(&[Datum::Int(product)], column)? == Some(price) {
+                    let row = card.get(&[Datum::Int(product)])?;
+                    if row.is_some_and(|row| card.cell(&row, "price_cents") == Some(Datum::Int(price))) {
                         break;
                     }
                     let left = PATIENCE.saturating_sub(committed.elapsed());

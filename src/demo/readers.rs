@@ -12,11 +12,11 @@ use tokio::runtime::Handle;
 
 use super::client::{Client, ClientError};
 use super::latency::Latencies;
-use super::lookup::Lookup;
 use super::shop::Shop;
 use super::skew::Skew;
 use crate::change::Datum;
-use crate::store::{Board, StoreError};
+use crate::engine::Engine;
+use crate::store::StoreError;
 
 /// Time between two reads of one visitor, so that reading does not starve what is measured.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -56,12 +56,13 @@ impl Readers {
     /// Starts one visitor of each kind.
     pub fn start(
         shop: &Shop,
-        board: &Arc<Board>,
+        engine: &Engine,
         address: SocketAddr,
+        token: Option<String>,
         runtime: &Handle,
     ) -> Result<Readers, ReadError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let card = Lookup::new(board, "product_card").ok_or(ReadError::NoView)?;
+        let card = engine.view("product_card").ok_or(ReadError::NoView)?;
         let popular = Skew::new(shop.products());
         let stopped = Arc::clone(&stop);
         let in_process = thread::spawn(move || {
@@ -79,7 +80,7 @@ impl Readers {
         let http = thread::spawn(move || {
             runtime.block_on(async {
                 let (mut random, mut times) = (SmallRng::seed_from_u64(2), Latencies::new());
-                let mut client = Client::connect(address).await?;
+                let mut client = Client::connect(address, token.as_deref()).await?;
                 while !stopped.load(Ordering::Acquire) {
                     let path = format!("/v1/views/product_card/{}", popular.sample(&mut random));
                     let start = Instant::now();

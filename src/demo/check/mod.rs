@@ -7,15 +7,15 @@
 mod cell;
 mod oracle;
 
+use std::ops::Bound;
 use std::path::Path;
 
 use crate::catalog::{Catalog, Relation};
 use crate::change::Row;
-use crate::store::{Board, Epoch, RelationState, StoreError};
+use crate::store::{Board, Epoch, KeyRange, RelationState, StoreError};
 use cell::{Cell, compare_rows, equal_rows, readable};
 use oracle::Oracle;
 
-use super::lookup::for_each_row;
 
 /// Why the check could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -108,4 +108,16 @@ fn first_difference(columns: &[&str], served: &[Vec<Cell>], expected: &[Vec<Cell
     let at = at.or_else(|| (served.len() != expected.len()).then(|| served.len().min(expected.len())))?;
     let side = |rows: &[Vec<Cell>]| rows.get(at).map_or("no further row".to_owned(), |row| readable(columns, row));
     Some(format!("served: {}; its query: {}", side(served), side(expected)))
+}
+
+/// Calls `visit` with every row of `relation` in `epoch`.
+fn for_each_row(epoch: &Epoch, relation: &Relation, mut visit: impl FnMut(&Row)) -> Result<(), StoreError> {
+    const PAGE: usize = 4096;
+    let mut range = KeyRange::all();
+    loop {
+        let rows = epoch.scan(relation.id, &range, false, PAGE)?;
+        rows.iter().for_each(&mut visit);
+        let Some(last) = rows.last().filter(|_| rows.len() == PAGE) else { return Ok(()) };
+        range.start = Bound::Excluded(last.key().to_vec());
+    }
 }
