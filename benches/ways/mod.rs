@@ -1,0 +1,129 @@
+//! The ways to answer a page's questions: a live join, a composition of services, and Vantage.
+//!
+//! Every way gives the same typed answer, so what is timed always ends with values a program can use.
+
+pub mod compose;
+pub mod live;
+pub mod served;
+pub mod services;
+
+use anyhow::Result;
+
+use compose::Composition;
+use live::LiveJoin;
+use served::{InProcess, OverHttp};
+
+/// Rows on a category page.
+pub const PAGE_ROWS: usize = 20;
+
+/// Rows in a list of bestsellers.
+pub const BESTSELLER_ROWS: usize = 10;
+
+/// What a shop's front end asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// The card of a product.
+    Card(i64),
+    /// The best rated products of a category.
+    Page(i64),
+    /// What sells best in a category.
+    Bestsellers(i64),
+}
+
+/// A product card.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct Card {
+    pub id: i64,
+    pub sku: String,
+    pub name: String,
+    pub brand_id: i64,
+    pub brand: String,
+    pub category_id: i64,
+    pub category: String,
+    pub price_cents: i64,
+    pub list_price_cents: Option<i64>,
+    pub stock: i64,
+    pub reviews: i64,
+    pub rating: Option<f64>,
+}
+
+/// A line of a category page.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct PageRow {
+    pub id: i64,
+    pub name: String,
+    pub brand: String,
+    pub price_cents: i64,
+    pub stock: i64,
+    pub reviews: i64,
+    pub rating: f64,
+    pub units_sold: i64,
+}
+
+/// A line of a list of bestsellers.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct Bestseller {
+    pub place: i64,
+    pub id: i64,
+    pub name: String,
+    pub brand: String,
+    pub price_cents: i64,
+    pub units_sold: i64,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// `None` when there is no such product for sale.
+    Card(Option<Card>),
+    /// The best first.
+    Page(Vec<PageRow>),
+    /// The best first.
+    Bestsellers(Vec<Bestseller>),
+}
+
+impl Answer {
+    /// Whether both say the same; ratings may differ in the last digit, since JSON went in between.
+    pub fn agrees(&self, other: &Answer) -> bool {
+        self.rounded() == other.rounded()
+    }
+
+    fn rounded(&self) -> Answer {
+        let round = |rating: f64| (rating * 1e9).round() / 1e9;
+        let mut answer = self.clone();
+        match &mut answer {
+            Answer::Card(card) => {
+                if let Some(card) = card {
+                    card.rating = card.rating.map(round);
+                }
+            }
+            Answer::Page(rows) => rows.iter_mut().for_each(|row| row.rating = round(row.rating)),
+            Answer::Bestsellers(_) => {}
+        }
+        answer
+    }
+}
+
+/// One caller that asks one question at a time.
+pub enum Caller {
+    /// A join over the services' files.
+    Live(LiveJoin),
+    /// Calls to the services, joined by the caller.
+    Composed(Composition),
+    /// Vantage's HTTP interface.
+    OverHttp(OverHttp),
+    /// Vantage in this process.
+    InProcess(InProcess),
+}
+
+impl Caller {
+    /// The answer.
+    pub async fn ask(&mut self, question: Question) -> Result<Answer> {
+        match self {
+            Caller::Live(it) => it.ask(question),
+            Caller::Composed(it) => it.ask(question).await,
+            Caller::OverHttp(it) => it.ask(question).await,
+            Caller::InProcess(it) => it.ask(question),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `vantage demo`, from the empty directory to the summary.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::DemoOptions;
+use super::check::{CheckError, check_views};
+use super::probe::{Probe, ProbeError};
+use super::readers::{ReadError, ReadTimes, Readers};
+use super::settle::{SettleError, settle};
+use super::shop::Service;
+use super::stage::{Stage, StageError};
+use super::summary::Summary;
+use super::traffic::{Traffic, Written};
+use crate::engine::EngineError;
+use crate::serve::{self, ServeOptions};
+
+/// Measured for this long when `--seconds` does not say.
+const DEFAULT_SECONDS: u64 = 10;
+
+/// How long the engine may need to catch up with the last change before the check.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why the demo failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The port, the runtime or the terminal.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        error: std::io::Error,
+    },
+    /// The shop or the engine over it.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The engine could not be stopped cleanly.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A service could not write.
+    #[error("a service could not write: {0}")]
+    Traffic(#[from] rusqlite::Error),
+    /// Freshness could not be measured.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// A visitor could not read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The views did not catch up.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// The check could not be made.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// The HTTP interface.
+    #[error("serving failed: {0}")]
+    Serve(String),
+    /// The summary is not JSON.
+    #[error("the summary could not be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Runs the demo; the exit code says whether every view was right.
+pub fn run(options: DemoOptions) -> Result<ExitCode, DemoError> {
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |error| DemoError::Io { what, error }
+    };
+    let serve_options = ServeOptions {
+        listen: options.listen,
+        token: options.token.clone(),
+        insecure: options.insecure,
+        ..ServeOptions::default()
+    };
+    serve::check_listen(&serve_options).map_err(|error| DemoError::Serve(error.to_string()))?;
+    let runtime = Runtime::new().map_err(io("cannot start the runtime"))?;
+    let interrupted = runtime.block_on(interruption()).map_err(io("cannot listen for signals"))?;
+    let listener = runtime.block_on(TcpListener::bind(options.listen));
+    let listener = listener.map_err(io(&format!("cannot listen on {}", options.listen)))?;
+    let address = listener.local_addr().map_err(io("the listener has no address"))?;
+
+    let stage = Stage::set(options.products)?;
+    let (stop_serving, stopped) = watch::channel(false);
+    let board = Arc::clone(stage.engine.board());
+    let serving = runtime.spawn(serve::serve(listener, board, serve_options, is_set(stopped)));
+    if !options.json {
+        println!("{}", what_to_try(&stage, address, &options)?);
+    }
+    let played = play(&options, &stage, address, &runtime, &interrupted);
+    stop_serving.send_replace(true);
+    let served = runtime.block_on(serving);
+    let correct = played?;
+    match served {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(DemoError::Serve(error.to_string())),
+        Err(error) => return Err(DemoError::Serve(error.to_string())),
+    }
+    stage.engine.stop()?;
+    Ok(if correct { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures, checks and reports; goes on serving when no end was given. Returns whether every view was right.
+fn play(
+    options: &DemoOptions,
+    stage: &Stage,
+    address: SocketAddr,
+    runtime: &Runtime,
+    interrupted: &watch::Receiver<bool>,
+) -> Result<bool, DemoError> {
+    let summary = measure(options, stage, address, runtime, interrupted)?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        println!("\n{summary}");
+    }
+    if options.seconds.is_none() && summary.correct && !*interrupted.borrow() {
+        if !options.json {
+            println!("the services go on writing; Ctrl-C ends the demo");
+        }
+        let traffic = Traffic::start(&stage.shop, options.rate as f64, 2)?;
+        runtime.block_on(is_set(interrupted.clone()));
+        traffic.stop()?;
+    }
+    Ok(summary.correct)
+}
+
+fn measure(
+    options: &DemoOptions,
+    stage: &Stage,
+    address: SocketAddr,
+    runtime: &Runtime,
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Summary, DemoError> {
+    let duration = Duration::from_secs(options.seconds.unwrap_or(DEFAULT_SECONDS));
+    tracing::info!(seconds = duration.as_secs(), rate = options.rate, "the services write, visitors read");
+    let handle = runtime.handle();
+    let traffic = Traffic::start(&stage.shop, options.rate as f64, 1)?;
+    let probe = Probe::start(&stage.shop, &stage.engine, handle)?;
+    let readers = Readers::start(&stage.shop, &stage.engine, address, options.token.clone(), handle)?;
+    runtime.block_on(async { _ = tokio::time::timeout(duration, is_set(interrupted.clone())).await });
+    // All three are stopped before any of their errors ends the demo.
+    let (written, freshness, reads) = (traffic.stop(), probe.stop(), readers.stop());
+    let (written, freshness, reads): (Written, _, ReadTimes) = (written?, freshness?, reads?);
+
+    let (catalog, board) = (stage.engine.catalog(), stage.engine.board());
+    settle(catalog, stage.shop.directory(), board, handle, SETTLE_PATIENCE)?;
+    let start = Instant::now();
+    let checks = check_views(catalog, stage.shop.directory(), board)?;
+    Ok(Summary {
+        products: stage.shop.products(),
+        seeded_rows: stage.seeded_rows,
+        seed_seconds: stage.seed_time.as_secs_f64(),
+        load_seconds: stage.load_time.as_secs_f64(),
+        written,
+        changes_per_second: written.changes as f64 / written.seconds.max(1e-9),
+        freshness: freshness.quantiles(),
+        read_in_process: reads.in_process.quantiles(),
+        read_http: reads.http.quantiles(),
+        correct: !checks.is_empty() && checks.iter().all(|check| check.difference.is_none()),
+        checks,
+        check_seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// Turns to true on SIGTERM or SIGINT; a second one ends the process at once.
+async fn interruption() -> std::io::Result<watch::Receiver<bool>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            if sender.send_replace(true) {
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+async fn is_set(mut flag: watch::Receiver<bool>) {
+    // The sender being gone means that nobody will ever set it, and that the process is about to end.
+    _ = flag.wait_for(|set| *set).await;
+}
+
+/// Lines to copy into another terminal, with ids that are there.
+fn what_to_try(stage: &Stage, address: SocketAddr, options: &DemoOptions) -> Result<String, DemoError> {
+    let shop = &stage.shop;
+    // The last product: neither the traffic nor the probe touches it, so what one writes to it stays.
+    let product = shop.products();
+    let category = shop.category_of(product);
+    let orders = shop.open(Service::Orders)?;
+    let customer: i64 = orders.query_row("SELECT customer_id FROM orders ORDER BY id LIMIT 1", [], |row| row.get(0))?;
+    let pricing = shop.path(Service::Pricing);
+    let pricing = pricing.display();
+    let reachable = match address.ip().is_unspecified() {
+        true => SocketAddr::from(([127, 0, 0, 1], address.port())),
+        false => address,
+    };
+    let views = format!("http://{reachable}/v1/views");
+    let curl = if options.token.is_some() { "curl -s -H \"Authorization: Bearer $VANTAGE_TOKEN\"" } else { "curl -s" };
+    let statement = r#"{"sql": "SELECT name, products, stock FROM brand_summary ORDER BY products DESC LIMIT 5"}"#;
+    Ok(format!(
+        "serving on http://{reachable}; try in another terminal:
+
+  {curl} '{views}/product_card/{product}'
+  {curl} '{views}/category_page?category_id=eq.{category}&order=rating.desc&limit=20'
+  {curl} '{views}/bestsellers?category_id=eq.{category}&order=place'
+  {curl} '{views}/customer_orders?customer_id=eq.{customer}&order=placed_at.desc&limit=5'
+  {curl} -H 'Content-Type: application/json' 'http://{reachable}/v1/sql' \\
+    -d '{statement}'
+
+write as the owner of the prices does, and read the card again:
+
+  sqlite3 {pricing} 'UPDATE prices SET price_cents = 100 WHERE product_id = {product}'
+  {curl} '{views}/product_card/{product}'
+"
+    ))
+}

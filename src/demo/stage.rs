@@ -1,0 +1,113 @@
+//! The stage: a seeded shop in a temporary directory, capture installed, and a running engine over it.
+//!
+//! The demo and the benchmark play on the same one.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::files::write_views;
+use super::progress::Progress;
+use super::seed::{expected_rows, seed};
+use super::shop::{Service, Shop};
+use crate::engine::{Engine, EngineError, EngineOptions};
+use crate::source::sqlite::capture;
+
+/// All values of the shop follow from this.
+const SEED: u64 = 20_260_101;
+
+/// How long the first copy of the five stores may take for each million rows, and at least.
+const PATIENCE_PER_MILLION: Duration = Duration::from_secs(60);
+
+/// Why the stage could not be set.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// No directory.
+    #[error("the shop's directory could not be made: {0}")]
+    Io(#[from] std::io::Error),
+    /// The services' files could not be filled.
+    #[error("the shop could not be seeded: {0}")]
+    Seed(#[from] rusqlite::Error),
+    /// Capture was refused.
+    #[error("capture could not be installed in {service}.db: {reason}")]
+    Capture {
+        /// The service.
+        service: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A shop with an engine over it. The files go when it is dropped.
+#[derive(Debug)]
+pub struct Stage {
+    /// The running engine; all views are live.
+    pub engine: Engine,
+    /// The shop.
+    pub shop: Shop,
+    /// Rows in the services' files.
+    pub seeded_rows: u64,
+    /// How long the seed took.
+    pub seed_time: Duration,
+    /// From the start of the engine to all views being live.
+    pub load_time: Duration,
+    /// Last, so that the engine is gone before its files are.
+    _directory: TempDir,
+}
+
+impl Stage {
+    /// Seeds a shop of `products` products, installs capture, and starts an engine until every view is live.
+    pub fn set(products: u64) -> Result<Stage, StageError> {
+        let directory = tempfile::Builder::new().prefix("vantage-demo-").tempdir()?;
+        let root = directory.path();
+        for part in ["services", "views", "data"] {
+            std::fs::create_dir(root.join(part))?;
+        }
+        write_views(&root.join("views"))?;
+        let shop = Shop::new(root, products, SEED);
+        let start = Instant::now();
+        let progress = Progress::new("seeding the five services", expected_rows(&shop));
+        let seeded_rows = seed(&shop, &|rows| progress.add(rows))?;
+        progress.finish();
+        let seed_time = start.elapsed();
+        for service in Service::ALL {
+            install(&shop, service)?;
+        }
+        let start = Instant::now();
+        let mut options = EngineOptions::new(root.join("views"), root.join("data"));
+        options.base = Some(root.to_path_buf());
+        let engine = Engine::start(options)?;
+        wait_live(&engine, seeded_rows)?;
+        let load_time = start.elapsed();
+        Ok(Stage { engine, shop, seeded_rows, seed_time, load_time, _directory: directory })
+    }
+}
+
+fn install(shop: &Shop, service: Service) -> Result<(), StageError> {
+    let refused = |reason| StageError::Capture { service: service.name(), reason };
+    let report = capture::install(&shop.path(service)).map_err(|error| refused(error.to_string()))?;
+    if report.is_complete() { Ok(()) } else { Err(refused(report.to_string())) }
+}
+
+fn wait_live(engine: &Engine, rows: u64) -> Result<(), StageError> {
+    let progress = Progress::new("copying, building the views", rows);
+    let millions = u32::try_from(rows / 1_000_000).unwrap_or(u32::MAX);
+    let deadline = Instant::now() + PATIENCE_PER_MILLION * millions.saturating_add(1);
+    loop {
+        match engine.wait_ready(Duration::from_millis(200)) {
+            Ok(()) => break,
+            Err(EngineError::TimedOut(..)) if Instant::now() < deadline => {
+                let copied = engine.board().sources().iter().map(|source| source.events.load(Ordering::Relaxed));
+                progress.set(copied.sum());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    progress.set(rows);
+    progress.finish();
+    Ok(())
+}
