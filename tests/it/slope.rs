@@ -8,7 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vantage::change::{Batch, Datum, Event, Position, Row, RowBuilder, Schema, SourceState, TableId};
+use vantage::catalog::{DeclaredColumn, Table};
+use vantage::change::{
+    Batch, Column, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
+};
 use vantage::engine::{Core, plan_views};
 use vantage::plan::Graph;
 use vantage::store::{Board, StoreOptions};
@@ -98,8 +101,7 @@ fn open(directory: &Path) -> (Core, Arc<Graph>) {
     std::fs::create_dir(&views).expect("views directory");
     std::fs::write(views.join("shop.sql"), VIEWS).expect("view file");
     let catalog = vantage::catalog::read_directory(&views).expect("catalog");
-    let described = |table: &vantage::catalog::Table| vantage::source::declared_schema(&table.declared);
-    let schemas: Vec<Schema> = catalog.tables.iter().map(described).collect();
+    let schemas: Vec<Schema> = catalog.tables.iter().map(schema).collect();
     let graph = Arc::new(plan_views(&catalog, &schemas).expect("plan"));
     let board = Arc::new(Board::new(vec!["shop".into()]));
     // No checkpoint falls into the measured epochs.
@@ -108,6 +110,15 @@ fn open(directory: &Path) -> (Core, Arc<Graph>) {
     let mut core = Core::open(Arc::new(catalog), Arc::clone(&graph), &data, options, board).expect("open");
     core.load().expect("load");
     (core, graph)
+}
+
+/// The schema of a declared table with a primary key.
+fn schema(table: &Table) -> Schema {
+    let column = |it: &DeclaredColumn| Column { nullable: !it.not_null, ..Column::new(it.name.clone(), it.data_type) };
+    let columns: Vec<Column> = table.declared.iter().map(column).collect();
+    let key = table.declared.iter().enumerate().filter(|(_, it)| it.primary_key);
+    let key: Vec<KeyColumn> = key.map(|(index, _)| KeyColumn::ascending(index)).collect();
+    Schema { visible: columns.len(), columns: columns.into(), key: key.into() }
 }
 
 fn batch(events: Vec<Event>, state: SourceState, id: u64) -> Batch {
