@@ -148,11 +148,9 @@ impl Composition {
 
 /// Name and price of the products that have both.
 async fn offers(catalog: &mut Client, pricing: &mut Client, ids: &[i64]) -> Result<HashMap<i64, (Product, Price)>> {
-    let (products, prices) = try_join(
-        fetch::<Product>(catalog, "/products", body(ids)?),
-        fetch::<Price>(pricing, "/prices", body(ids)?),
-    )
-    .await?;
+    let (products, prices) =
+        try_join(fetch::<Product>(catalog, "/products", body(ids)?), fetch::<Price>(pricing, "/prices", body(ids)?))
+            .await?;
     let mut prices = by_id(prices, |price| price.product_id);
     let both = products.into_iter().filter_map(|product| Some((product.id, (prices.remove(&product.id)?, product))));
     Ok(both.map(|(id, (price, product))| (id, (product, price))).collect())

@@ -66,9 +66,7 @@ impl LiveJoin {
     /// The answer.
     pub fn ask(&self, question: Question) -> Result<Answer> {
         Ok(match question {
-            Question::Card(id) => {
-                Answer::Card(self.connection.prepare_cached(CARD)?.query_row([id], card).optional()?)
-            }
+            Question::Card(id) => Answer::Card(self.connection.prepare_cached(CARD)?.query_row([id], card).optional()?),
             Question::Page(category) => {
                 let mut select = self.connection.prepare_cached(PAGE)?;
                 let rows = select.query_map([category, PAGE_ROWS as i64], page_row)?;

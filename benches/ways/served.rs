@@ -151,7 +151,11 @@ fn card(view: &View, row: &Row) -> Result<Card> {
         category_id: int(view, row, "category_id")?,
         category: text(view, row, "category")?,
         price_cents: int(view, row, "price_cents")?,
-        list_price_cents: if list_price == Some(Datum::Null) { None } else { Some(int(view, row, "list_price_cents")?) },
+        list_price_cents: if list_price == Some(Datum::Null) {
+            None
+        } else {
+            Some(int(view, row, "list_price_cents")?)
+        },
         stock: int(view, row, "stock")?,
         reviews: int(view, row, "reviews")?,
         rating: float(view, row, "rating")?,

@@ -125,16 +125,14 @@ async fn category(State(pool): State<Pool>, Path(category): Path<i64>) -> Result
 
 async fn prices(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<Json<Vec<Price>>, Failure> {
     let query = "SELECT product_id, price_cents, list_price_cents FROM prices WHERE product_id";
-    let read = |row: &Row<'_>| {
-        Ok(Price { product_id: row.get(0)?, price_cents: row.get(1)?, list_price_cents: row.get(2)? })
-    };
+    let read =
+        |row: &Row<'_>| Ok(Price { product_id: row.get(0)?, price_cents: row.get(1)?, list_price_cents: row.get(2)? });
     pool.by_ids(query, &ids, read)
 }
 
 async fn stock(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<Json<Vec<Stock>>, Failure> {
     let ids = serde_json::to_string(&ids).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-    let query =
-        format!("SELECT product_id, sum(quantity) FROM stock WHERE product_id {IDS} GROUP BY product_id");
+    let query = format!("SELECT product_id, sum(quantity) FROM stock WHERE product_id {IDS} GROUP BY product_id");
     pool.query(&query, [ids], |row| Ok(Stock { product_id: row.get(0)?, quantity: row.get(1)? }))
 }
 
@@ -147,8 +145,7 @@ async fn ratings(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<
 
 async fn sales(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<Json<Vec<Sales>>, Failure> {
     let ids = serde_json::to_string(&ids).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-    let query =
-        format!("SELECT product_id, sum(quantity) FROM order_items WHERE product_id {IDS} GROUP BY product_id");
+    let query = format!("SELECT product_id, sum(quantity) FROM order_items WHERE product_id {IDS} GROUP BY product_id");
     pool.query(&query, [ids], |row| Ok(Sales { product_id: row.get(0)?, units: row.get(1)? }))
 }
 
@@ -157,9 +154,9 @@ pub async fn start(shop: &Shop) -> Result<[SocketAddr; 5]> {
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); 5];
     for (address, service) in addresses.iter_mut().zip(Service::ALL) {
         let routes = match service {
-            Service::Catalog => Router::new()
-                .route("/products", post(products))
-                .route("/categories/{category}/products", get(category)),
+            Service::Catalog => {
+                Router::new().route("/products", post(products)).route("/categories/{category}/products", get(category))
+            }
             Service::Pricing => Router::new().route("/prices", post(prices)),
             Service::Inventory => Router::new().route("/stock", post(stock)),
             Service::Reviews => Router::new().route("/ratings", post(ratings)),

@@ -47,7 +47,10 @@ impl Oracle {
         let name = quoted(&view.name);
         let statement = if view.materialized {
             let query = quoted(&format!("query of {}", view.name));
-            format!("CREATE TEMP VIEW {query}{columns} AS {}\n; CREATE TEMP TABLE {name} AS SELECT * FROM {query}", view.query)
+            format!(
+                "CREATE TEMP VIEW {query}{columns} AS {}\n; CREATE TEMP TABLE {name} AS SELECT * FROM {query}",
+                view.query
+            )
         } else {
             format!("CREATE TEMP VIEW {name}{columns} AS {}", view.query)
         };
