@@ -180,7 +180,7 @@ impl Bench {
             Way::LiveJoin => Caller::Live(LiveJoin::open(&self.stage.shop)?),
             Way::ApiComposition => Caller::Composed(Composition::connect(self.services).await?),
             Way::VantageHttp => Caller::OverHttp(OverHttp::connect(self.vantage).await?),
-            Way::VantageInProcess => Caller::InProcess(InProcess::open(&self.stage.engine)?),
+            Way::VantageInProcess => Caller::InProcess(Box::new(InProcess::open(&self.stage.engine)?)),
         })
     }
 
