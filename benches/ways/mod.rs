@@ -109,7 +109,7 @@ pub(crate) enum Caller {
     /// A join over the services' files.
     Live(LiveJoin),
     /// Calls to the services, joined by the caller.
-    Composed(Composition),
+    Composed(Box<Composition>),
     /// Vantage's HTTP interface.
     OverHttp(OverHttp),
     /// Vantage in this process.

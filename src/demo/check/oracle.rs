@@ -70,7 +70,7 @@ impl Oracle {
     pub(super) fn rows(&self, relation: &Relation) -> Result<(Vec<String>, Vec<Vec<Cell>>), CheckError> {
         let read = || {
             let mut select = self.connection.prepare(&format!("SELECT * FROM {}", quoted(&relation.name)))?;
-            let names: Vec<String> = select.column_names().iter().map(|it| (*it).to_owned()).collect();
+            let names: Vec<String> = select.column_names().map(str::to_owned).collect();
             let types: Vec<_> = relation.schema.visible_columns().iter().map(|column| column.data_type).collect();
             let mut rows = select.query([])?;
             let mut cells = Vec::new();
