@@ -268,8 +268,19 @@ fn print_head(products: u64, skewed: bool) {
     println!("\n{products} products, {rows} rows; {which}; µs a row or change");
     println!(
         "{:<16}{:>12}{:>14}{:>8}{:>8}{:>9}{:>9}{:>9}{:>7}{:>11}{:>10}{:>10}{:>9}",
-        "", "per second", "per CPU-s", "CPU", "decode", "dataflow", "journal", "publish", "fsync", "checkpoint",
-        "step p50", "step p99", "RSS"
+        "",
+        "per second",
+        "per CPU-s",
+        "CPU",
+        "decode",
+        "dataflow",
+        "journal",
+        "publish",
+        "fsync",
+        "checkpoint",
+        "step p50",
+        "step p99",
+        "RSS"
     );
 }
 

@@ -178,9 +178,9 @@ impl Bench {
     async fn caller(&self, way: Way) -> Result<Caller> {
         Ok(match way {
             Way::LiveJoin => Caller::Live(LiveJoin::open(&self.stage.shop)?),
-            Way::ApiComposition => Caller::Composed(Composition::connect(self.services).await?),
+            Way::ApiComposition => Caller::Composed(Box::new(Composition::connect(self.services).await?)),
             Way::VantageHttp => Caller::OverHttp(OverHttp::connect(self.vantage).await?),
-            Way::VantageInProcess => Caller::InProcess(InProcess::open(&self.stage.engine)?),
+            Way::VantageInProcess => Caller::InProcess(Box::new(InProcess::open(&self.stage.engine)?)),
         })
     }
 

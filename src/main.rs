@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => run_serve(args),
-        Command::Demo(args) => vantage::demo::run(args),
+        Command::Demo(args) => Ok(vantage::demo::run(args)?),
         Command::Capture(args) => run_capture(&args.action),
         Command::Check(args) => run_check(&args),
         Command::Explain(args) => run_explain(&args),

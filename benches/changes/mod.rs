@@ -20,10 +20,10 @@ const WAREHOUSES: i64 = 3;
 const REVIEWS: i64 = 3;
 
 /// Rows of one product: itself, its price, its stock and its reviews.
-pub const ROWS_PER_PRODUCT: u64 = 2 + WAREHOUSES as u64 + REVIEWS as u64;
+pub(crate) const ROWS_PER_PRODUCT: u64 = 2 + WAREHOUSES as u64 + REVIEWS as u64;
 
 /// The sources and tables that `product_card` needs.
-pub const DECLARATIONS: &str = "
+pub(crate) const DECLARATIONS: &str = "
 CREATE SOURCE catalog WITH (connector = 'sqlite', path = 'catalog.db');
 CREATE SOURCE pricing WITH (connector = 'sqlite', path = 'pricing.db');
 CREATE SOURCE inventory WITH (connector = 'sqlite', path = 'inventory.db');
@@ -85,7 +85,7 @@ fn shape(table: &str) -> Option<Shape> {
 }
 
 /// The schemas of the catalog's tables; `None` when one is not known here.
-pub fn schemas(catalog: &Catalog) -> Option<Vec<Schema>> {
+pub(crate) fn schemas(catalog: &Catalog) -> Option<Vec<Schema>> {
     catalog.tables.iter().map(|table| shape(&table.name).map(schema)).collect()
 }
 
@@ -102,7 +102,7 @@ fn schema((columns, key): Shape) -> Schema {
 
 /// What changes, as a source would read it.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub(crate) enum Change {
     Brand { id: i64 },
     Category { id: i64 },
     Product { id: i64, edition: i64, brand: i64, category: i64 },
@@ -112,7 +112,7 @@ pub enum Change {
 }
 
 /// Makes the rows and the changes of a shop.
-pub struct Generator {
+pub(crate) struct Generator {
     products: i64,
     brands: i64,
     categories: i64,
@@ -123,7 +123,7 @@ pub struct Generator {
 
 impl Generator {
     /// A shop of `products` products. With `skewed`, popular products change more often.
-    pub fn new(products: u64, skewed: bool) -> Generator {
+    pub(crate) fn new(products: u64, skewed: bool) -> Generator {
         let products = products as i64;
         Generator {
             products,
@@ -136,7 +136,7 @@ impl Generator {
     }
 
     /// Every row of the shop, source by source and in key order, as a snapshot reads them.
-    pub fn rows(&mut self) -> [Vec<Change>; 4] {
+    pub(crate) fn rows(&mut self) -> [Vec<Change>; 4] {
         let (brands, categories, products) = (1..=self.brands, 1..=self.categories, 1..=self.products);
         let mut catalog: Vec<Change> = brands.map(|id| Change::Brand { id }).collect();
         catalog.extend(categories.map(|id| Change::Category { id }));
@@ -153,7 +153,7 @@ impl Generator {
     }
 
     /// The next `count` changes: 50 % prices, 30 % stock, 15 % new reviews, 5 % products.
-    pub fn changes(&mut self, count: usize) -> Vec<Change> {
+    pub(crate) fn changes(&mut self, count: usize) -> Vec<Change> {
         std::iter::repeat_with(|| self.change()).take(count).collect()
     }
 
@@ -200,7 +200,7 @@ impl Generator {
 }
 
 /// Turns changes into events, as the last step of a source does.
-pub struct Decoder {
+pub(crate) struct Decoder {
     tables: [(TableId, Schema); 6],
     /// The source of each table.
     sources: [usize; 6],
@@ -215,7 +215,7 @@ const TABLES: [&str; 6] = ["brands", "categories", "products", "prices", "stock"
 
 impl Decoder {
     /// A decoder for the tables of this catalog; `None` when one of them is not declared.
-    pub fn new(catalog: &Catalog, schemas: &[Schema]) -> Option<Decoder> {
+    pub(crate) fn new(catalog: &Catalog, schemas: &[Schema]) -> Option<Decoder> {
         let find = |name: &str| catalog.tables.iter().position(|table| table.name == name);
         let places: Vec<usize> = TABLES.iter().map(|name| find(name)).collect::<Option<_>>()?;
         let places: [usize; 6] = places.try_into().ok()?;
@@ -230,7 +230,7 @@ impl Decoder {
     }
 
     /// The changes as whole transactions: one batch for each source among them.
-    pub fn stream(&mut self, changes: &[Change]) -> Vec<Batch> {
+    pub(crate) fn stream(&mut self, changes: &[Change]) -> Vec<Batch> {
         let mut events: Vec<Vec<Event>> = vec![Vec::new(); self.positions.len()];
         for change in changes {
             let (source, event) = self.event(change);
@@ -241,7 +241,7 @@ impl Decoder {
     }
 
     /// The snapshot of one source in batches of at most `size` rows, and the empty one that completes it.
-    pub fn snapshot<'a>(&'a mut self, rows: &'a [Change], size: usize) -> impl Iterator<Item = Batch> + 'a {
+    pub(crate) fn snapshot<'a>(&'a mut self, rows: &'a [Change], size: usize) -> impl Iterator<Item = Batch> + 'a {
         let last = rows.len().div_ceil(size);
         let mut of_source = 0;
         rows.chunks(size).chain(std::iter::once(&[][..])).enumerate().map(move |(nth, chunk)| {

@@ -14,7 +14,7 @@ use super::services::{Price, Product, Rating, Sales, Stock};
 use super::{Answer, BESTSELLER_ROWS, Bestseller, Card, PAGE_ROWS, PageRow, Question};
 
 /// One kept-alive connection to each service.
-pub struct Composition {
+pub(crate) struct Composition {
     catalog: Client,
     pricing: Client,
     inventory: Client,
@@ -24,7 +24,7 @@ pub struct Composition {
 
 impl Composition {
     /// Connects to the services.
-    pub async fn connect(addresses: [SocketAddr; 5]) -> Result<Composition> {
+    pub(crate) async fn connect(addresses: [SocketAddr; 5]) -> Result<Composition> {
         let [catalog, pricing, inventory, reviews, orders] = addresses;
         Ok(Composition {
             catalog: Client::connect(catalog, None).await?,
@@ -36,7 +36,7 @@ impl Composition {
     }
 
     /// The answer.
-    pub async fn ask(&mut self, question: Question) -> Result<Answer> {
+    pub(crate) async fn ask(&mut self, question: Question) -> Result<Answer> {
         Ok(match question {
             Question::Card(id) => Answer::Card(self.card(id).await?),
             Question::Page(category) => Answer::Page(self.page(category).await?),
@@ -148,11 +148,9 @@ impl Composition {
 
 /// Name and price of the products that have both.
 async fn offers(catalog: &mut Client, pricing: &mut Client, ids: &[i64]) -> Result<HashMap<i64, (Product, Price)>> {
-    let (products, prices) = try_join(
-        fetch::<Product>(catalog, "/products", body(ids)?),
-        fetch::<Price>(pricing, "/prices", body(ids)?),
-    )
-    .await?;
+    let (products, prices) =
+        try_join(fetch::<Product>(catalog, "/products", body(ids)?), fetch::<Price>(pricing, "/prices", body(ids)?))
+            .await?;
     let mut prices = by_id(prices, |price| price.product_id);
     let both = products.into_iter().filter_map(|product| Some((product.id, (prices.remove(&product.id)?, product))));
     Ok(both.map(|(id, (price, product))| (id, (product, price))).collect())

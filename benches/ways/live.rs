@@ -45,13 +45,13 @@ ORDER BY units DESC, p.id
 LIMIT ?2";
 
 /// The connection.
-pub struct LiveJoin {
+pub(crate) struct LiveJoin {
     connection: Connection,
 }
 
 impl LiveJoin {
     /// Opens the files.
-    pub fn open(shop: &Shop) -> Result<LiveJoin> {
+    pub(crate) fn open(shop: &Shop) -> Result<LiveJoin> {
         let connection = Connection::open_in_memory()?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         for service in Service::ALL {
@@ -64,11 +64,9 @@ impl LiveJoin {
     }
 
     /// The answer.
-    pub fn ask(&self, question: Question) -> Result<Answer> {
+    pub(crate) fn ask(&self, question: Question) -> Result<Answer> {
         Ok(match question {
-            Question::Card(id) => {
-                Answer::Card(self.connection.prepare_cached(CARD)?.query_row([id], card).optional()?)
-            }
+            Question::Card(id) => Answer::Card(self.connection.prepare_cached(CARD)?.query_row([id], card).optional()?),
             Question::Page(category) => {
                 let mut select = self.connection.prepare_cached(PAGE)?;
                 let rows = select.query_map([category, PAGE_ROWS as i64], page_row)?;

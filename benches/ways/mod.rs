@@ -2,10 +2,10 @@
 //!
 //! Every way gives the same typed answer, so what is timed always ends with values a program can use.
 
-pub mod compose;
-pub mod live;
-pub mod served;
-pub mod services;
+pub(crate) mod compose;
+pub(crate) mod live;
+pub(crate) mod served;
+pub(crate) mod services;
 
 use anyhow::Result;
 
@@ -14,14 +14,14 @@ use live::LiveJoin;
 use served::{InProcess, OverHttp};
 
 /// Rows on a category page.
-pub const PAGE_ROWS: usize = 20;
+pub(crate) const PAGE_ROWS: usize = 20;
 
 /// Rows in a list of bestsellers.
-pub const BESTSELLER_ROWS: usize = 10;
+pub(crate) const BESTSELLER_ROWS: usize = 10;
 
 /// What a shop's front end asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     /// The card of a product.
     Card(i64),
     /// The best rated products of a category.
@@ -32,48 +32,48 @@ pub enum Question {
 
 /// A product card.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
-pub struct Card {
-    pub id: i64,
-    pub sku: String,
-    pub name: String,
-    pub brand_id: i64,
-    pub brand: String,
-    pub category_id: i64,
-    pub category: String,
-    pub price_cents: i64,
-    pub list_price_cents: Option<i64>,
-    pub stock: i64,
-    pub reviews: i64,
-    pub rating: Option<f64>,
+pub(crate) struct Card {
+    pub(crate) id: i64,
+    pub(crate) sku: String,
+    pub(crate) name: String,
+    pub(crate) brand_id: i64,
+    pub(crate) brand: String,
+    pub(crate) category_id: i64,
+    pub(crate) category: String,
+    pub(crate) price_cents: i64,
+    pub(crate) list_price_cents: Option<i64>,
+    pub(crate) stock: i64,
+    pub(crate) reviews: i64,
+    pub(crate) rating: Option<f64>,
 }
 
 /// A line of a category page.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
-pub struct PageRow {
-    pub id: i64,
-    pub name: String,
-    pub brand: String,
-    pub price_cents: i64,
-    pub stock: i64,
-    pub reviews: i64,
-    pub rating: f64,
-    pub units_sold: i64,
+pub(crate) struct PageRow {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) brand: String,
+    pub(crate) price_cents: i64,
+    pub(crate) stock: i64,
+    pub(crate) reviews: i64,
+    pub(crate) rating: f64,
+    pub(crate) units_sold: i64,
 }
 
 /// A line of a list of bestsellers.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
-pub struct Bestseller {
-    pub place: i64,
-    pub id: i64,
-    pub name: String,
-    pub brand: String,
-    pub price_cents: i64,
-    pub units_sold: i64,
+pub(crate) struct Bestseller {
+    pub(crate) place: i64,
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) brand: String,
+    pub(crate) price_cents: i64,
+    pub(crate) units_sold: i64,
 }
 
 /// What comes back.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// `None` when there is no such product for sale.
     Card(Option<Card>),
     /// The best first.
@@ -84,7 +84,7 @@ pub enum Answer {
 
 impl Answer {
     /// Whether both say the same; ratings may differ in the last digit, since JSON went in between.
-    pub fn agrees(&self, other: &Answer) -> bool {
+    pub(crate) fn agrees(&self, other: &Answer) -> bool {
         self.rounded() == other.rounded()
     }
 
@@ -105,20 +105,20 @@ impl Answer {
 }
 
 /// One caller that asks one question at a time.
-pub enum Caller {
+pub(crate) enum Caller {
     /// A join over the services' files.
     Live(LiveJoin),
     /// Calls to the services, joined by the caller.
-    Composed(Composition),
+    Composed(Box<Composition>),
     /// Vantage's HTTP interface.
     OverHttp(OverHttp),
     /// Vantage in this process.
-    InProcess(InProcess),
+    InProcess(Box<InProcess>),
 }
 
 impl Caller {
     /// The answer.
-    pub async fn ask(&mut self, question: Question) -> Result<Answer> {
+    pub(crate) async fn ask(&mut self, question: Question) -> Result<Answer> {
         match self {
             Caller::Live(it) => it.ask(question),
             Caller::Composed(it) => it.ask(question).await,

@@ -13,18 +13,18 @@ use vantage::store::KeyRange;
 use super::{Answer, BESTSELLER_ROWS, Bestseller, Card, PAGE_ROWS, PageRow, Question};
 
 /// One kept-alive connection to Vantage.
-pub struct OverHttp {
+pub(crate) struct OverHttp {
     client: Client,
 }
 
 impl OverHttp {
     /// Connects.
-    pub async fn connect(address: SocketAddr) -> Result<OverHttp> {
+    pub(crate) async fn connect(address: SocketAddr) -> Result<OverHttp> {
         Ok(OverHttp { client: Client::connect(address, None).await? })
     }
 
     /// The answer.
-    pub async fn ask(&mut self, question: Question) -> Result<Answer> {
+    pub(crate) async fn ask(&mut self, question: Question) -> Result<Answer> {
         Ok(match question {
             Question::Card(id) => {
                 let answer = self.client.get(&format!("/v1/views/product_card/{id}")).await?;
@@ -49,7 +49,7 @@ impl OverHttp {
 
 /// Views read by function call, from one epoch a question.
 #[derive(Clone)]
-pub struct InProcess {
+pub(crate) struct InProcess {
     card: View,
     page: Arc<Listing>,
     bestsellers: Arc<Listing>,
@@ -57,7 +57,7 @@ pub struct InProcess {
 
 impl InProcess {
     /// Finds the views and the indexes.
-    pub fn open(engine: &Engine) -> Result<InProcess> {
+    pub(crate) fn open(engine: &Engine) -> Result<InProcess> {
         Ok(InProcess {
             card: engine.view("product_card").context("product_card is not served")?,
             page: Arc::new(Listing::open(engine, "category_page", "category_page_by_rating")?),
@@ -66,7 +66,7 @@ impl InProcess {
     }
 
     /// The answer.
-    pub fn ask(&self, question: Question) -> Result<Answer> {
+    pub(crate) fn ask(&self, question: Question) -> Result<Answer> {
         Ok(match question {
             Question::Card(id) => {
                 let row = self.card.get(&[Datum::Int(id)])?;
@@ -151,7 +151,11 @@ fn card(view: &View, row: &Row) -> Result<Card> {
         category_id: int(view, row, "category_id")?,
         category: text(view, row, "category")?,
         price_cents: int(view, row, "price_cents")?,
-        list_price_cents: if list_price == Some(Datum::Null) { None } else { Some(int(view, row, "list_price_cents")?) },
+        list_price_cents: if list_price == Some(Datum::Null) {
+            None
+        } else {
+            Some(int(view, row, "list_price_cents")?)
+        },
         stock: int(view, row, "stock")?,
         reviews: int(view, row, "reviews")?,
         rating: float(view, row, "rating")?,

@@ -17,44 +17,44 @@ use vantage::demo::shop::{Service, Shop};
 
 /// What the catalog service says about a product.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Product {
-    pub id: i64,
-    pub sku: String,
-    pub name: String,
-    pub brand_id: i64,
-    pub brand: String,
-    pub category_id: i64,
-    pub category: String,
+pub(crate) struct Product {
+    pub(crate) id: i64,
+    pub(crate) sku: String,
+    pub(crate) name: String,
+    pub(crate) brand_id: i64,
+    pub(crate) brand: String,
+    pub(crate) category_id: i64,
+    pub(crate) category: String,
 }
 
 /// What the pricing service says.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Price {
-    pub product_id: i64,
-    pub price_cents: i64,
-    pub list_price_cents: Option<i64>,
+pub(crate) struct Price {
+    pub(crate) product_id: i64,
+    pub(crate) price_cents: i64,
+    pub(crate) list_price_cents: Option<i64>,
 }
 
 /// What the inventory service says.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Stock {
-    pub product_id: i64,
-    pub quantity: i64,
+pub(crate) struct Stock {
+    pub(crate) product_id: i64,
+    pub(crate) quantity: i64,
 }
 
 /// What the reviews service says; products without reviews are left out.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Rating {
-    pub product_id: i64,
-    pub reviews: i64,
-    pub rating: f64,
+pub(crate) struct Rating {
+    pub(crate) product_id: i64,
+    pub(crate) reviews: i64,
+    pub(crate) rating: f64,
 }
 
 /// What the orders service says; products never sold are left out.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Sales {
-    pub product_id: i64,
-    pub units: i64,
+pub(crate) struct Sales {
+    pub(crate) product_id: i64,
+    pub(crate) units: i64,
 }
 
 const IDS: &str = "IN (SELECT value FROM json_each(?1))";
@@ -125,16 +125,14 @@ async fn category(State(pool): State<Pool>, Path(category): Path<i64>) -> Result
 
 async fn prices(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<Json<Vec<Price>>, Failure> {
     let query = "SELECT product_id, price_cents, list_price_cents FROM prices WHERE product_id";
-    let read = |row: &Row<'_>| {
-        Ok(Price { product_id: row.get(0)?, price_cents: row.get(1)?, list_price_cents: row.get(2)? })
-    };
+    let read =
+        |row: &Row<'_>| Ok(Price { product_id: row.get(0)?, price_cents: row.get(1)?, list_price_cents: row.get(2)? });
     pool.by_ids(query, &ids, read)
 }
 
 async fn stock(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<Json<Vec<Stock>>, Failure> {
     let ids = serde_json::to_string(&ids).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-    let query =
-        format!("SELECT product_id, sum(quantity) FROM stock WHERE product_id {IDS} GROUP BY product_id");
+    let query = format!("SELECT product_id, sum(quantity) FROM stock WHERE product_id {IDS} GROUP BY product_id");
     pool.query(&query, [ids], |row| Ok(Stock { product_id: row.get(0)?, quantity: row.get(1)? }))
 }
 
@@ -147,19 +145,18 @@ async fn ratings(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<
 
 async fn sales(State(pool): State<Pool>, Json(ids): Json<Vec<i64>>) -> Result<Json<Vec<Sales>>, Failure> {
     let ids = serde_json::to_string(&ids).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-    let query =
-        format!("SELECT product_id, sum(quantity) FROM order_items WHERE product_id {IDS} GROUP BY product_id");
+    let query = format!("SELECT product_id, sum(quantity) FROM order_items WHERE product_id {IDS} GROUP BY product_id");
     pool.query(&query, [ids], |row| Ok(Sales { product_id: row.get(0)?, units: row.get(1)? }))
 }
 
 /// Starts the five services on ports of their own, in the order of [`Service::ALL`].
-pub async fn start(shop: &Shop) -> Result<[SocketAddr; 5]> {
+pub(crate) async fn start(shop: &Shop) -> Result<[SocketAddr; 5]> {
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); 5];
     for (address, service) in addresses.iter_mut().zip(Service::ALL) {
         let routes = match service {
-            Service::Catalog => Router::new()
-                .route("/products", post(products))
-                .route("/categories/{category}/products", get(category)),
+            Service::Catalog => {
+                Router::new().route("/products", post(products)).route("/categories/{category}/products", get(category))
+            }
             Service::Pricing => Router::new().route("/prices", post(prices)),
             Service::Inventory => Router::new().route("/stock", post(stock)),
             Service::Reviews => Router::new().route("/ratings", post(ratings)),

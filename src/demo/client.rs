@@ -52,7 +52,12 @@ impl Client {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // A broken connection shows as an error of the next request.
         let connection = tokio::spawn(async move { _ = connection.await });
-        Ok(Client { sender, connection, host: address.to_string(), authorization: token.map(|it| format!("Bearer {it}")) })
+        Ok(Client {
+            sender,
+            connection,
+            host: address.to_string(),
+            authorization: token.map(|it| format!("Bearer {it}")),
+        })
     }
 
     /// The answer to `GET path`, or to `POST path` when there is a JSON body; `None` for 404.
@@ -62,9 +67,8 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body.unwrap_or_default()))?;
+        let request =
+            request.header(header::CONTENT_TYPE, "application/json").body(Full::new(body.unwrap_or_default()))?;
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();

@@ -22,3 +22,22 @@ pub fn write_views(directory: &Path) -> io::Result<()> {
 pub fn view_file(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_view_file_of_the_repository_is_carried() {
+        let directory = tempfile::tempdir().unwrap();
+        write_views(directory.path()).unwrap();
+        let names = |directory: &Path| {
+            let entries = std::fs::read_dir(directory).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("views");
+        assert_eq!(names(&repository), names(directory.path()));
+    }
+}

@@ -1,30 +1,39 @@
 //! Names for products, brands, categories and people: made up from parts, always the same for the same number.
 
+#[rustfmt::skip]
 const KINDS: [&str; 40] = [
     "Headphones", "Keyboards", "Monitors", "Cameras", "Lenses", "Tripods", "Speakers", "Turntables", "Routers",
     "Chargers", "Backpacks", "Suitcases", "Tents", "Sleeping Bags", "Stoves", "Lanterns", "Boots", "Jackets", "Gloves",
     "Helmets", "Bicycles", "Saddles", "Pumps", "Kettles", "Toasters", "Blenders", "Knives", "Pans", "Lamps", "Desks",
     "Chairs", "Shelves", "Rugs", "Pillows", "Blankets", "Drills", "Saws", "Ladders", "Hoses", "Planters",
 ];
+#[rustfmt::skip]
 const LINES: [&str; 12] = [
     "Everyday", "Travel", "Studio", "Outdoor", "Compact", "Professional", "Classic", "Junior", "Workshop", "Garden",
     "City", "Winter",
 ];
+#[rustfmt::skip]
 const ADJECTIVES: [&str; 16] = [
     "Light", "Quiet", "Solid", "Swift", "Bright", "Foldable", "Wireless", "Slim", "Heavy", "Warm", "Sturdy", "Smart",
     "Plain", "Bold", "Soft", "Sharp",
 ];
+#[rustfmt::skip]
 const SYLLABLES: [&str; 20] = [
     "Al", "Bor", "Cal", "Dan", "El", "Fen", "Gar", "Hol", "Is", "Jor", "Kel", "Lun", "Mar", "Nor", "Os", "Per", "Quin",
     "Ros", "Sol", "Tor",
 ];
+#[rustfmt::skip]
 const ENDINGS: [&str; 10] = ["a", "en", "ix", "o", "um", "ara", "et", "is", "wick", "stad"];
+#[rustfmt::skip]
 const COUNTRIES: [&str; 10] = ["DE", "FR", "IT", "SE", "PL", "ES", "US", "JP", "KR", "NL"];
+#[rustfmt::skip]
 const CITIES: [&str; 8] = ["Utrecht", "Lyon", "Gdańsk", "Malmö", "Porto", "Graz", "Cork", "Turin"];
+#[rustfmt::skip]
 const FIRST: [&str; 16] = [
     "Ada", "Bo", "Carla", "Dmitri", "Eva", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katja", "Luis", "Mina", "Nils",
     "Olga", "Pablo",
 ];
+#[rustfmt::skip]
 const TITLES: [&str; 12] = [
     "Does what it should", "Better than expected", "Would buy again", "Not for me", "Good value", "Broke after a week",
     "Exactly as described", "A gift, well received", "Too loud", "Solid", "Meh", "Excellent",

@@ -219,11 +219,8 @@ mod tests {
             assert_eq!(count(&shop, Service::Catalog, "SELECT count(*) FROM products"), 2000);
             assert_eq!(count(&shop, Service::Catalog, "SELECT count(DISTINCT category_id) FROM products"), 4);
             assert!(count(&shop, Service::Inventory, "SELECT count(*) FROM stock") > 3500);
-            let mode: String = shop
-                .open(Service::Reviews)
-                .unwrap()
-                .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-                .unwrap();
+            let mode: String =
+                shop.open(Service::Reviews).unwrap().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
             sums.push([
                 count(&shop, Service::Reviews, "SELECT sum(rating * id) FROM reviews"),

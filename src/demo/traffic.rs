@@ -229,7 +229,9 @@ impl Writer {
                 run(&self.catalog, "UPDATE products SET brand_id = ?2 WHERE id = ?1", params![product, brand])
             }
             85..97 => self.list_product(),
+            // What goes is not what everybody buys.
             _ => {
+                let product = self.random.random_range(1..=self.shop.products() - RESERVED_PRODUCTS);
                 let gone = run(&self.catalog, "DELETE FROM products WHERE id = ?1", params![product])?;
                 Ok(gone + run(&self.pricing, "DELETE FROM prices WHERE product_id = ?1", params![product])?)
             }

@@ -7,6 +7,9 @@
 mod cell;
 mod oracle;
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Bound;
 use std::path::Path;
 
@@ -15,7 +18,6 @@ use crate::change::Row;
 use crate::store::{Board, Epoch, KeyRange, RelationState, StoreError};
 use cell::{Cell, compare_rows, equal_rows, readable};
 use oracle::Oracle;
-
 
 /// Why the check could not be made.
 #[derive(Debug, thiserror::Error)]

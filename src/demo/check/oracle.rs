@@ -47,7 +47,10 @@ impl Oracle {
         let name = quoted(&view.name);
         let statement = if view.materialized {
             let query = quoted(&format!("query of {}", view.name));
-            format!("CREATE TEMP VIEW {query}{columns} AS {}\n; CREATE TEMP TABLE {name} AS SELECT * FROM {query}", view.query)
+            format!(
+                "CREATE TEMP VIEW {query}{columns} AS {}\n; CREATE TEMP TABLE {name} AS SELECT * FROM {query}",
+                view.query
+            )
         } else {
             format!("CREATE TEMP VIEW {name}{columns} AS {}", view.query)
         };
@@ -67,7 +70,7 @@ impl Oracle {
     pub(super) fn rows(&self, relation: &Relation) -> Result<(Vec<String>, Vec<Vec<Cell>>), CheckError> {
         let read = || {
             let mut select = self.connection.prepare(&format!("SELECT * FROM {}", quoted(&relation.name)))?;
-            let names: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = select.column_names().map(str::to_owned).collect();
             let types: Vec<_> = relation.schema.visible_columns().iter().map(|column| column.data_type).collect();
             let mut rows = select.query([])?;
             let mut cells = Vec::new();
