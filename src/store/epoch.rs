@@ -99,10 +99,6 @@ impl Epoch {
         Epoch { number, incarnation, positions, runs, base }
     }
 
-    pub(super) fn shared_positions(&self) -> &Arc<BTreeMap<String, Position>> {
-        &self.positions
-    }
-
     pub(super) fn runs(&self) -> &[Arc<Run>] {
         &self.runs
     }

@@ -71,13 +71,14 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
 
 /// The incarnation of this use: a greater one than before when epochs that were served may be gone.
 fn next_incarnation(directory: &Directory, last_use: Option<&LastUse>, known: u64, epoch: u64) -> u64 {
+    let noted = directory.noted_durable();
+    let known = known.max(noted.map_or(0, |(noted, _)| noted));
     let Some(last_use) = last_use else {
         // Either a new directory, or one that does not tell how its last use ended.
         return known + 1;
     };
     let incarnation = last_use.incarnation.max(known);
     let same_boot = last_use.boot.is_some() && last_use.boot == boot();
-    let noted = directory.noted_durable();
     let lost = noted.is_some_and(|(noted, durable)| noted == incarnation && durable > epoch);
     if lost {
         tracing::warn!(epoch, "the log lost epochs that had been fsynced; their sources are read again from here");

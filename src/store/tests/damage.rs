@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::{Commit, KeyRange, Store, StoreError};
 use super::model::commit_of;
-use super::{commit_rows, lazy, row};
+use super::{commit_rows, lazy, row, small};
 use crate::change::RelationId;
 
 fn filled(dir: &Path) {
@@ -108,19 +108,19 @@ fn a_damaged_block_is_never_served() {
     assert!(matches!(epoch.get_many(RelationId(1), &keys), Err(StoreError::Corrupt(_))));
 }
 
-/// Runs where VANTAGE_TEST_SMALL_DISK names a directory on a file system of about 16 MB: filling it refuses commits
+/// Runs where VANTAGE_TEST_SMALL_DISK names a directory on a file system of about 64 MB: filling it refuses commits
 /// without losing any, and they are taken again once there is space.
 #[test]
 fn a_full_disk_refuses_and_recovers() {
     let Ok(disk) = std::env::var("VANTAGE_TEST_SMALL_DISK") else { return };
     let dir = Path::new(&disk).join("data");
-    let (mut store, _) = Store::open(&dir, lazy()).expect("opens");
+    let (mut store, _) = Store::open(&dir, small()).expect("opens");
     let commit = |number: u64| {
         let rows = (0..1000u32).map(|key| (RelationId(1), row(&key.to_be_bytes(), number as i64)));
         Commit { rows: rows.collect(), ..Commit::default() }
     };
     let ballast = Path::new(&disk).join("ballast");
-    std::fs::write(&ballast, vec![1; 8 << 20]).expect("writes");
+    std::fs::write(&ballast, vec![1; 40 << 20]).expect("writes");
     let mut number = store.epoch().number() + 1;
     let error = loop {
         match store.commit(commit(number)) {

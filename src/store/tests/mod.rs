@@ -39,6 +39,7 @@ fn agrees_with_model(seed: u64) {
     let (mut store, first) = Store::open(dir.path(), small()).expect("opens");
     let mut model = Model::default();
     model.check(&first, &mut rng);
+    drop(first);
     let mut held: Vec<(Arc<Epoch>, Model)> = Vec::new();
     for number in 1..=120 {
         let commit = commit_of(seed, number);
