@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::index::IndexWriter;
@@ -13,7 +14,10 @@ use crate::catalog::Catalog;
 use crate::change::{Batch, Delta, Event, Position, RelationId, Row, SourceState, TableId};
 use crate::dataflow::Dataflow;
 use crate::plan::{Graph, NodeId};
-use crate::store::{Board, Commit, RelationState, Store, StoreOptions, StoreStats};
+use crate::store::{Board, Commit, RelationState, Store, StoreError, StoreOptions, StoreStats, Syncer};
+
+/// How long a commit waits before it looks again whether the disk has room.
+const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where the engine's time went since it was opened.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,6 +53,8 @@ pub struct Core {
     pub(super) nodes: Vec<Option<StoredNode>>,
     resnapshots: HashMap<usize, Resnapshot>,
     times: Times,
+    /// Makes a commit that waits for room on the disk give up.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl Core {
@@ -65,8 +71,18 @@ impl Core {
         let registry = recover::register(&mut store, &graph)?;
         let nodes = recover::stored_nodes(&graph, &registry);
         let dataflow = Dataflow::new(Arc::clone(&graph));
-        let mut core =
-            Core { catalog, graph, dataflow, store, board, registry, nodes, resnapshots: HashMap::new(), times: Times::default() };
+        let mut core = Core {
+            catalog,
+            graph,
+            dataflow,
+            store,
+            board,
+            registry,
+            nodes,
+            resnapshots: HashMap::new(),
+            times: Times::default(),
+            stop: Arc::default(),
+        };
         core.announce();
         core.board.publish(epoch);
         Ok(core)
@@ -99,7 +115,7 @@ impl Core {
             count += batch.events.len() as u64;
             let source = batch.source;
             if let Some(status) = self.board.sources().get(source) {
-                status.events.fetch_add(batch.events.len() as u64, std::sync::atomic::Ordering::Relaxed);
+                status.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
             }
             if let SourceState::SnapshotStart(tables) = &batch.state {
                 self.begin_snapshot(source, tables);
@@ -192,12 +208,25 @@ impl Core {
         }
     }
 
-    /// Writes one epoch and publishes it.
-    pub(super) fn commit(&mut self, commit: Commit) -> Result<(), EngineError> {
-        let epoch = self.store.commit(commit)?;
-        self.board.publish(epoch);
-        self.times.epochs += 1;
-        Ok(())
+    /// Writes one epoch and publishes it. While the disk is full intake pauses here, and what is published stays
+    /// served; the commit is tried again until there is room, or until the engine is told to stop.
+    pub(super) fn commit(&mut self, mut commit: Commit) -> Result<(), EngineError> {
+        loop {
+            match self.store.try_commit(&mut commit) {
+                Ok(epoch) => {
+                    self.board.set_paused(None);
+                    self.board.publish(epoch);
+                    self.times.epochs += 1;
+                    return Ok(());
+                }
+                Err(error @ StoreError::Full(_)) if !self.stop.load(Ordering::Acquire) => {
+                    tracing::warn!(%error, "intake is paused");
+                    self.board.set_paused(Some(error.to_string()));
+                    std::thread::park_timeout(FULL_DISK_PAUSE);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Changes the state readers see of what this node serves.
@@ -212,6 +241,11 @@ impl Core {
     /// Makes everything committed so far survive a power loss.
     pub fn sync(&mut self) -> Result<u64, EngineError> {
         Ok(self.store.sync()?)
+    }
+
+    /// A handle for syncing on another thread, so that epochs need not wait for the disk.
+    pub fn syncer(&self) -> Syncer {
+        self.store.syncer()
     }
 
     /// The position to resume this source from; `None` when it has to be copied (again).

@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, TableSpec};
-use crate::store::{Board, RelationState};
+use crate::store::{Board, Epoch, RelationState};
 
 /// Messages waiting between the sources and the engine; a source that is faster waits.
 const QUEUED_MESSAGES: usize = 64;
@@ -58,6 +58,7 @@ impl Engine {
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
+            sync_requests: None,
         };
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -169,6 +170,8 @@ struct Runner {
     durable: Vec<Arc<Mutex<Option<Position>>>>,
     /// When the oldest commit that is not fsynced was made.
     unsynced: Option<Instant>,
+    /// To the sync thread.
+    sync_requests: Option<SyncSender<Arc<Epoch>>>,
 }
 
 impl Runner {
@@ -192,17 +195,20 @@ impl Runner {
         let Some(mut core) = core.map_or_else(|| self.describe_until_planned(), |core| Ok(Some(core)))? else {
             return Ok(());
         };
+        core.stop = Arc::clone(&self.stop);
         core.load()?;
         let (sender, messages) = sync_channel(QUEUED_MESSAGES);
         let stop_sources = Arc::new(AtomicBool::new(false));
-        let threads = self.spawn_sources(&core, &sender, &stop_sources);
+        let mut threads = self.spawn_sources(&core, &sender, &stop_sources);
+        threads.push(self.spawn_sync(&core));
         drop(sender);
         let outcome = self.follow(&mut core, &messages);
         stop_sources.store(true, Ordering::Release);
+        self.sync_requests = None;
         drop(messages);
         for thread in threads {
             if thread.join().is_err() {
-                tracing::error!("a source thread panicked");
+                tracing::error!("a thread panicked");
             }
         }
         outcome?;
@@ -275,10 +281,11 @@ impl Runner {
             }
             self.digest(core, arrived)?;
             if self.unsynced.is_some_and(|since| since.elapsed() >= self.options.sync_interval) {
-                self.sync(core)?;
+                self.unsynced = None;
+                self.request_sync(&core.board().epoch());
             }
         }
-        self.sync(core)
+        Ok(())
     }
 
     /// How long to wait for the next message: until the next fsync is due.
@@ -312,15 +319,34 @@ impl Runner {
         Ok(())
     }
 
-    fn sync(&mut self, core: &mut Core) -> Result<(), EngineError> {
-        if self.unsynced.take().is_none() {
-            return Ok(());
+    /// Asks the sync thread to make `epoch` durable; when it is still busy, the next request covers this one.
+    fn request_sync(&mut self, epoch: &Arc<Epoch>) {
+        let Some(requests) = &self.sync_requests else { return };
+        if requests.try_send(Arc::clone(epoch)).is_err() {
+            self.unsynced = Some(Instant::now());
         }
-        core.sync()?;
-        for (source, durable) in self.durable.iter().enumerate() {
-            *durable.lock().unwrap_or_else(|it| it.into_inner()) = core.resume_position(source);
-        }
-        Ok(())
+    }
+
+    /// A thread that fsyncs, so that epochs need not wait for the disk, and then tells the sources how far they may
+    /// trim. A failed fsync poisons the store, which ends intake with the next commit.
+    fn spawn_sync(&mut self, core: &Core) -> JoinHandle<()> {
+        let (sender, requests) = sync_channel::<Arc<Epoch>>(1);
+        self.sync_requests = Some(sender);
+        let (syncer, board) = (core.syncer(), Arc::clone(&self.board));
+        let names: Vec<String> = self.catalog.sources.iter().map(|it| it.name.clone()).collect();
+        let durable = self.durable.clone();
+        std::thread::spawn(move || {
+            for epoch in requests {
+                if let Err(error) = syncer.sync() {
+                    board.halt(error.to_string());
+                    return;
+                }
+                for (name, durable) in names.iter().zip(&durable) {
+                    let position = epoch.positions().get(name).cloned();
+                    *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
+                }
+            }
+        })
     }
 
     fn set_health(&self, source: usize, health: SourceHealth) {

@@ -64,6 +64,8 @@ pub struct Board {
     store: ArcSwap<StoreStats>,
     /// Set when intake stopped for good (a failed write, say); the reason.
     halted: RwLock<Option<String>>,
+    /// Set while intake waits for something that may pass (a full disk); the reason.
+    paused: RwLock<Option<String>>,
 }
 
 impl Board {
@@ -82,6 +84,7 @@ impl Board {
             sources: sources.into_iter().map(status).collect(),
             store: ArcSwap::from_pointee(StoreStats::default()),
             halted: RwLock::new(None),
+            paused: RwLock::new(None),
         }
     }
 
@@ -136,5 +139,17 @@ impl Board {
     /// Records that intake stopped for good.
     pub fn halt(&self, reason: String) {
         *self.halted.write().unwrap_or_else(|it| it.into_inner()) = Some(reason);
+    }
+
+    /// Why intake waits, if it does.
+    pub fn paused(&self) -> Option<String> {
+        self.paused.read().unwrap_or_else(|it| it.into_inner()).clone()
+    }
+
+    /// Records that intake waits, or no longer does.
+    pub fn set_paused(&self, reason: Option<String>) {
+        if *self.paused.read().unwrap_or_else(|it| it.into_inner()) != reason {
+            *self.paused.write().unwrap_or_else(|it| it.into_inner()) = reason;
+        }
     }
 }

@@ -84,9 +84,15 @@ impl Store {
     }
 
     /// Applies `commit` as the next epoch and returns it. From then on it survives the end of the process, and after
-    /// [`Store::sync`] a power loss. After [`StoreError::Full`] nothing was applied and the same commit may be tried
-    /// again: RocksDB looks for free space every few seconds and until then refuses again. Any other error is final.
-    pub fn commit(&mut self, commit: Commit) -> Result<Arc<Epoch>, StoreError> {
+    /// [`Store::sync`] a power loss.
+    pub fn commit(&mut self, mut commit: Commit) -> Result<Arc<Epoch>, StoreError> {
+        self.try_commit(&mut commit)
+    }
+
+    /// As [`Store::commit`], but leaves `commit` as it is unless it was applied. After [`StoreError::Full`] nothing was
+    /// applied and the same commit may be tried again: RocksDB looks for free space every few seconds and until then
+    /// refuses again. Any other error is final.
+    pub fn try_commit(&mut self, commit: &mut Commit) -> Result<Arc<Epoch>, StoreError> {
         self.durability.check()?;
         let adopted = self.adopt(self.must_wait());
         self.durability.clone().guard(adopted)?;
@@ -95,12 +101,12 @@ impl Store {
         }
         let began = Instant::now();
         let number = self.epoch.number() + 1;
-        encode(number, self.epoch.incarnation(), &commit, &mut self.entry);
+        encode(number, self.epoch.incarnation(), commit, &mut self.entry);
         self.durability.guard(self.database.append(number, &self.entry))?;
         self.durability.note_committed(number);
         let journaled = Instant::now();
         let rows = commit.rows.len();
-        self.apply(commit);
+        self.apply(std::mem::take(commit));
         self.publish(number);
         self.since_frozen.0 += rows.max(1);
         self.since_frozen.1 += self.entry.len();
