@@ -144,9 +144,15 @@ impl Database {
     /// Lets go of the memory and log files of journal entries that were forgotten, some time soon: on a full disk
     /// waiting for it would last until there is space.
     pub(super) fn flush_journal(&self) -> Result<(), StoreError> {
+        let journal = self.journal()?;
+        let waiting = self.db.property_int_value_cf(journal, "rocksdb.num-immutable-mem-table")?;
+        if waiting.is_some_and(|memtables| memtables > 0) {
+            // An earlier one is still to be written out, and may be waiting for space itself.
+            return Ok(());
+        }
         let mut options = FlushOptions::default();
         options.set_wait(false);
-        Ok(self.db.flush_cf_opt(self.journal()?, &options)?)
+        Ok(self.db.flush_cf_opt(journal, &options)?)
     }
 
     /// Writes a sorted file with `fill` and takes it in, all or nothing; it survives a power loss when this returns.
