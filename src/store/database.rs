@@ -7,10 +7,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DataBlockIndexType, IngestExternalFileOptions, Options, ReadOptions, Snapshot, SstFileWriter,
+    DataBlockIndexType, ErrorKind, FlushOptions, IngestExternalFileOptions, Options, ReadOptions, Snapshot,
+    SstFileWriter, WriteOptions,
 };
 use self_cell::self_cell;
 
@@ -23,6 +26,9 @@ const JOURNAL: &str = "journal";
 
 /// Sorted files of the first level are merged once there are this many; measured as the cheapest for checkpoints.
 const LEVEL_ZERO_FILES: i32 = 16;
+
+/// How long to wait before asking again whether RocksDB takes writes.
+const HELD_BACK_PAUSE: Duration = Duration::from_millis(1);
 
 /// How many misses are looked up in one call, which bounds the blocks pinned at a time.
 const LOOKUP_KEYS_MAX: usize = 1024;
@@ -56,6 +62,8 @@ pub(super) struct Database {
     db: DB,
     rows: Options,
     ingest: PathBuf,
+    /// How many failures of its background work RocksDB got over.
+    past_errors: AtomicU64,
     _lock: File,
 }
 
@@ -80,12 +88,34 @@ impl Database {
             ColumnFamilyDescriptor::new(JOURNAL, journal_options(options)),
         ];
         let db = DB::open_cf_descriptors(&database_options(options), path, families)?;
-        Ok(Database { db, rows, ingest, _lock: lock })
+        Ok(Database { db, rows, ingest, past_errors: AtomicU64::new(0), _lock: lock })
     }
 
     /// Appends a journal entry; it survives the process at once and a power loss after [`Database::sync`].
+    /// Waits while RocksDB holds writes back for its merging to catch up, but not when that is because of an error:
+    /// on a full disk it would last until there is space.
     pub(super) fn append(&self, epoch: u64, entry: &[u8]) -> Result<(), StoreError> {
-        Ok(self.db.put_cf(self.journal()?, epoch.to_be_bytes(), entry)?)
+        let journal = self.journal()?;
+        let mut writing = WriteOptions::default();
+        writing.set_no_slowdown(true);
+        let errors_before = self.past_errors.load(Ordering::Relaxed);
+        let mut held_back = false;
+        loop {
+            match self.db.put_cf_opt(journal, epoch.to_be_bytes(), entry, &writing) {
+                Ok(()) => break,
+                Err(error) if error.kind() != ErrorKind::Incomplete => return Err(error.into()),
+                Err(_) if self.background_errors() > errors_before => {
+                    return Err(StoreError::Full("RocksDB cannot write out or merge files".to_owned()));
+                }
+                Err(_) => std::thread::sleep(HELD_BACK_PAUSE),
+            }
+            held_back = true;
+        }
+        if held_back {
+            // RocksDB took the entry, so it got over whatever failed until now.
+            self.past_errors.store(self.background_errors(), Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Makes everything written so far survive a power loss.
@@ -111,9 +141,18 @@ impl Database {
         Ok(self.db.delete_range_cf(self.journal()?, 0u64.to_be_bytes(), epoch.saturating_add(1).to_be_bytes())?)
     }
 
-    /// Drops the memory and log files of journal entries that were forgotten.
+    /// Lets go of the memory and log files of journal entries that were forgotten, some time soon: on a full disk
+    /// waiting for it would last until there is space.
     pub(super) fn flush_journal(&self) -> Result<(), StoreError> {
-        Ok(self.db.flush_cf(self.journal()?)?)
+        let journal = self.journal()?;
+        let waiting = self.db.property_int_value_cf(journal, "rocksdb.num-immutable-mem-table")?;
+        if waiting.is_some_and(|memtables| memtables > 0) {
+            // An earlier one is still to be written out, and may be waiting for space itself.
+            return Ok(());
+        }
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        Ok(self.db.flush_cf_opt(journal, &options)?)
     }
 
     /// Writes a sorted file with `fill` and takes it in, all or nothing; it survives a power loss when this returns.
@@ -153,6 +192,10 @@ impl Database {
     /// Bytes of checkpointed rows on disk.
     pub(super) fn sst_bytes(&self) -> u64 {
         self.db.property_int_value("rocksdb.total-sst-files-size").ok().flatten().unwrap_or(0)
+    }
+
+    fn background_errors(&self) -> u64 {
+        self.db.property_int_value("rocksdb.background-errors").ok().flatten().unwrap_or(0)
     }
 
     fn journal(&self) -> Result<&ColumnFamily, StoreError> {

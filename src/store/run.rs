@@ -11,9 +11,9 @@ use crate::change::{RelationId, Row};
 use super::range::KeyRange;
 use std::ops::Bound;
 
-/// A run grows by merging up to this many rows; then it is left alone until a checkpoint takes it. It bounds the
-/// pause a merge can cause in front of a commit to a few milliseconds.
-const MERGED_ROWS_MAX: usize = 32 * 1024;
+/// A run grows by merging up to this many rows, or eight times the commit's own; then it is left alone until a
+/// checkpoint takes it. It bounds the pause a merge can cause in front of a commit to a few milliseconds.
+const MERGED_ROWS_MAX: usize = 64 * 1024;
 
 /// One row or tombstone in a run.
 #[derive(Debug, Clone)]
@@ -123,8 +123,9 @@ pub(super) fn push_run(runs: &mut Vec<Arc<Run>>, frozen: usize, newest: Run) {
         return;
     }
     let mut total = newest.len();
+    let total_max = MERGED_ROWS_MAX.max(8 * total);
     let mut from = runs.len();
-    while from > frozen && runs[from - 1].len() < 2 * total && runs[from - 1].len() + total <= MERGED_ROWS_MAX {
+    while from > frozen && runs[from - 1].len() < 2 * total && runs[from - 1].len() + total <= total_max {
         from -= 1;
         total += runs[from].len();
     }

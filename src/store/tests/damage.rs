@@ -116,7 +116,8 @@ fn a_full_disk_refuses_and_recovers() {
     let dir = Path::new(&disk).join("data");
     let (mut store, _) = Store::open(&dir, small()).expect("opens");
     let commit = |number: u64| {
-        let rows = (0..1000u32).map(|key| (RelationId(1), row(&key.to_be_bytes(), number as i64)));
+        let keys = (0..1000u64).map(|key| (number * 1000 + key).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let rows = keys.map(|key| (RelationId(1), row(&key.to_be_bytes(), key as i64)));
         Commit { rows: rows.collect(), ..Commit::default() }
     };
     let ballast = Path::new(&disk).join("ballast");
@@ -142,8 +143,7 @@ fn a_full_disk_refuses_and_recovers() {
     drop(store);
     let (_store, epoch) = Store::open(&dir, lazy()).expect("opens");
     assert_eq!(epoch.number(), number);
-    assert_eq!(
-        epoch.get(RelationId(1), &7u32.to_be_bytes()).expect("reads"),
-        Some(row(&7u32.to_be_bytes(), number as i64))
-    );
+    for (_, row) in (1..=number).flat_map(|number| commit(number).rows) {
+        assert_eq!(epoch.get(RelationId(1), row.key()).expect("reads"), Some(row));
+    }
 }

@@ -76,7 +76,7 @@ fn agrees_with_model(seed: u64) {
 #[test]
 fn agrees_with_a_map() {
     let first = rand::rng().random_range(0..1_000_000);
-    for seed in (1..=6).chain(first..first + 2) {
+    for seed in (1..=3).chain(first..first + 1) {
         let outcome = std::panic::catch_unwind(|| agrees_with_model(seed));
         assert!(outcome.is_ok(), "seed {seed} failed: put agrees_with_model({seed}) here to replay it");
     }
