@@ -19,7 +19,7 @@ pub fn plan(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<Problem>>
     for (at, (table, schema)) in catalog.tables.iter().zip(tables).enumerate() {
         let source = catalog.sources.get(table.source).map_or("", |it| it.name.as_str());
         let identity = format!("table {source:?} {:?} {:?} {schema:?}", table.name, table.upstream);
-        let operator = Operator::Table(TableId(at as u32));
+        let operator = Operator::Table(TableId(at));
         let node = planner.builder.add_with(hash(&identity), operator, schema.clone(), &table.name);
         planner.relations.insert(table.name.clone(), node);
         binder.define(&table.name, schema);
