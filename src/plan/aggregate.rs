@@ -89,8 +89,15 @@ impl Planner {
         let key = (0..group_count).map(KeyColumn::ascending).collect();
         let schema = Schema { columns: columns.into(), visible, key };
         let program = program(&calls, filter, &outputs);
+        let label = match &outputs[..group_count] {
+            [] => "aggregate".to_string(),
+            groups => {
+                let texts: Vec<&str> = groups.iter().map(|it| it.text.as_str()).collect();
+                format!("{} by {}", self.builder.node(input).label, texts.join(", "))
+            }
+        };
         let operator = Operator::Aggregate { input, program, groups: group_count, aggregates };
-        Ok(self.builder.add(operator, schema, "aggregate"))
+        Ok(self.builder.add(operator, schema, &label))
     }
 
     /// The groups' values in order, for min (ascending) or max (descending); NULLs are left out.
@@ -121,13 +128,20 @@ impl Planner {
         if let [step] = &flat.steps[..] {
             return Ok((step.node, flat.calls, flat.filter, outputs));
         }
-        let texts: Vec<String> = outputs.iter().map(|it| it.text.clone()).collect();
-        flat.outputs = outputs;
-        let node = self.lower(flat)?;
-        let mut outputs = self.columns(node, &(0..texts.len()).collect::<Vec<_>>());
-        for (output, text) in outputs.iter_mut().zip(texts) {
-            output.text = text;
+        // The join computes each value once, however often it is asked for.
+        let mut distinct: Vec<Output> = Vec::new();
+        let mut places = Vec::new();
+        for output in outputs {
+            let known = distinct.iter().position(|it| it.scalar == output.scalar);
+            places.push((known.unwrap_or(distinct.len()), output.text.clone()));
+            if known.is_none() {
+                distinct.push(output);
+            }
         }
+        flat.outputs = distinct;
+        let node = self.lower(flat)?;
+        let columns = self.columns(node, &places.iter().map(|it| it.0).collect::<Vec<_>>());
+        let outputs = columns.into_iter().zip(places).map(|(column, (_, text))| Output { text, ..column }).collect();
         Ok((node, Vec::new(), Vec::new(), outputs))
     }
 }

@@ -6,6 +6,7 @@ mod bind;
 mod builder;
 mod delta_join;
 mod equality;
+mod explain;
 mod expr;
 mod flat;
 mod lower;
@@ -14,6 +15,7 @@ mod node;
 mod refusal;
 mod rewrite;
 mod scalar;
+mod show;
 mod top_n;
 mod types;
 mod union;
@@ -24,4 +26,8 @@ pub use node::{
     NodeId, Operator, Probe, ViewPlan,
 };
 pub use scalar::{Arithmetic, Call, Comparison, Program, Scalar};
+pub use explain::explain;
 pub use views::plan;
+
+#[cfg(test)]
+mod tests;
