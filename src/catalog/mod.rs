@@ -15,6 +15,11 @@ pub use parse::read_directory;
 pub(crate) use suggest::did_you_mean;
 pub(crate) use tokens::LineMap;
 
+#[cfg(test)]
+pub(crate) use parse::read_files;
+#[cfg(test)]
+mod tests;
+
 use crate::change::{DataType, RelationId, Schema};
 
 /// Everything the view files declare, in an order in which each object only needs earlier ones.

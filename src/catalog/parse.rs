@@ -84,6 +84,3 @@ pub(crate) fn read_files(files: Vec<File>, mut problems: Vec<Problem>) -> Result
     problems.sort_by_key(|it| it.span.map(|span| (span.file, span.start)));
     Err((catalog.files, problems))
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,7 @@ use super::{Catalog, File, Index, Problem, Source, Span, Table, View};
 pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut Vec<Problem>) -> Catalog {
     let mut catalog = Catalog { files, ..Catalog::default() };
     let mut references: HashMap<String, Vec<Reference>> = HashMap::new();
+    let mut relation_spans = Vec::new();
     let declared = without_duplicates(&catalog.files, declared, problems);
     let (sources, others): (Vec<_>, Vec<_>) =
         declared.into_iter().partition(|it| matches!(it.declaration, Declaration::Source { .. }));
@@ -37,20 +38,19 @@ pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut 
                 catalog.views.push(View { name, columns, materialized, query, depends_on, doc, span, query_span });
             }
             Declaration::Index { relation, columns, include } => {
-                let index = Index { name: name.text, relation: relation.text, columns, include, span: relation.span };
-                catalog.indexes.push(index);
+                relation_spans.push(relation.span);
+                catalog.indexes.push(Index { name: name.text, relation: relation.text, columns, include, span });
             }
         }
     }
     check_references(&catalog, &references, problems);
     sort_views(&mut catalog, &references, problems);
-    for index in &mut catalog.indexes {
-        // Until here the span was that of the relation's name, so that a caret can point at it.
+    for (index, span) in catalog.indexes.iter().zip(relation_spans) {
         if !knows(&catalog.tables, &catalog.views, &index.relation) {
-            problems.push(unknown_relation(&catalog.tables, &catalog.views, &index.relation, index.span));
+            problems.push(unknown_relation(&catalog.tables, &catalog.views, &index.relation, span));
         } else if catalog.views.iter().any(|it| it.name == index.relation && !it.materialized) {
             let message = format!("view \"{}\" is not kept, so it cannot have an index", index.relation);
-            problems.push(Problem::at(index.span, message).with_hint("declare it with CREATE MATERIALIZED VIEW"));
+            problems.push(Problem::at(span, message).with_hint("declare it with CREATE MATERIALIZED VIEW"));
         }
     }
     catalog

@@ -159,8 +159,8 @@ impl Lowering<'_> {
             return Ok(compare(comparison, left, right));
         }
         let operator = match binary.op {
-            Operator::And => return Ok(Scalar::And(flattened(left, right, |it| matches!(it, Scalar::And(_))))),
-            Operator::Or => return Ok(Scalar::Or(flattened(left, right, |it| matches!(it, Scalar::Or(_))))),
+            Operator::And => return Ok(and(left, right)),
+            Operator::Or => return Ok(or(left, right)),
             Operator::Plus => Arithmetic::Add,
             Operator::Minus => Arithmetic::Subtract,
             Operator::Multiply => Arithmetic::Multiply,
@@ -429,14 +429,18 @@ fn negated(scalar: Scalar, negated: bool) -> Scalar {
     if negated { Scalar::Not(Box::new(scalar)) } else { scalar }
 }
 
-fn flattened(left: Scalar, right: Scalar, same: fn(&Scalar) -> bool) -> Vec<Scalar> {
-    let mut parts = Vec::new();
-    for side in [left, right] {
-        match side {
-            Scalar::And(inner) if same(&Scalar::And(Vec::new())) => parts.extend(inner),
-            Scalar::Or(inner) if same(&Scalar::Or(Vec::new())) => parts.extend(inner),
-            other => parts.push(other),
-        }
-    }
-    parts
+fn and(left: Scalar, right: Scalar) -> Scalar {
+    let parts = |it: Scalar| match it {
+        Scalar::And(parts) => parts,
+        other => vec![other],
+    };
+    Scalar::And([parts(left), parts(right)].concat())
+}
+
+fn or(left: Scalar, right: Scalar) -> Scalar {
+    let parts = |it: Scalar| match it {
+        Scalar::Or(parts) => parts,
+        other => vec![other],
+    };
+    Scalar::Or([parts(left), parts(right)].concat())
 }

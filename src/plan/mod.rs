@@ -1,10 +1,33 @@
 //! From SQL to an incremental plan: DataFusion binds and simplifies, we lower to [`Graph`].
 
+mod aggregate;
+mod assembly;
+mod bind;
+mod builder;
+mod delta_join;
+mod equality;
+mod explain;
+mod expr;
+mod flat;
+mod lower;
+mod names;
 mod node;
+mod refusal;
+mod rewrite;
 mod scalar;
+mod show;
+mod top_n;
+mod types;
+mod union;
+mod views;
 
 pub use node::{
     Aggregate, AggregateFunction, Fingerprint, Graph, IndexPlan, InputColumn, JoinCondition, JoinKind, Lookup, Node,
     NodeId, Operator, Probe, ViewPlan,
 };
 pub use scalar::{Arithmetic, Call, Comparison, Program, Scalar};
+pub use explain::explain;
+pub use views::plan;
+
+#[cfg(test)]
+mod tests;

@@ -100,11 +100,12 @@ pub struct Lookup {
     /// One expression per key column of the probed relation, in its key order, over inputs with smaller numbers;
     /// NULL finds nothing.
     pub key: Vec<InputColumn>,
-    /// A found row counts only if this is true, over inputs up to and including this one.
+    /// A found row counts only if this is true, over inputs up to and including this one. It contains no calls.
     pub condition: Option<Scalar>,
     /// How a change of this input finds the driver rows it touches: `None` when the driver's key is the probed key
     /// (same columns, same order); else the input (with a smaller number) whose columns `key` all come from, to be
-    /// found through that node's secondary index on exactly those columns, and from there on to the driver.
+    /// found through that node's secondary index on exactly those columns (in the order of `key`), and from there on
+    /// to the driver.
     pub reverse: Option<usize>,
 }
 
@@ -113,7 +114,7 @@ pub struct Lookup {
 pub struct JoinCondition {
     /// One side.
     pub left: InputColumn,
-    /// The other; both have one type.
+    /// The other; both have one type, or are integers of both widths, which are encoded alike.
     pub right: InputColumn,
 }
 
@@ -188,12 +189,12 @@ pub enum Operator {
         program: Program,
     },
     /// n-way inner delta join over shared arrangements; the output key is the concatenation of the inputs' keys,
-    /// carried in output columns. One term an input: `terms[i]` is the order in which the other inputs are probed when
+    /// carried in output columns (a column equal to one that is in the key already is left out). One term an input: `terms[i]` is the order in which the other inputs are probed when
     /// input `i` changed, each probe through the columns fixed so far.
     Join {
         /// The inputs (arranged); the same node may occur several times (self-join).
         inputs: Vec<NodeId>,
-        /// All equalities.
+        /// All equalities, for people: what some term's probes do not ensure is in the program's filter as well.
         conditions: Vec<JoinCondition>,
         /// For each input, the order in which the others are probed, with the probe columns.
         terms: Vec<Vec<Probe>>,
@@ -207,9 +208,9 @@ pub enum Operator {
         left: NodeId,
         /// Input 1.
         right: NodeId,
-        /// Pairs of columns (left column, right column).
+        /// Pairs of columns (left column, right column); both sides have a secondary index on exactly these, in order.
         on: Vec<(usize, usize)>,
-        /// A pair counts as a match only if this is true.
+        /// A pair counts as a match only if this is true. It contains no calls.
         condition: Option<Scalar>,
         /// Filter and outputs over both inputs.
         program: Program,
@@ -226,8 +227,8 @@ pub enum Operator {
         /// The aggregates, in output order.
         aggregates: Vec<Aggregate>,
     },
-    /// The first `limit` rows (after `offset`) of each group of an [`Operator::Order`] node, with the row number as
-    /// the last visible column when `row_number` is set.
+    /// The first `limit` rows (after `offset`) of each group of an [`Operator::Order`] node. The output key is the
+    /// group's columns and then the key of the ordered node's own input; `limit` may be `u64::MAX` (only an OFFSET).
     TopN {
         /// The ordered input.
         input: NodeId,

@@ -96,6 +96,13 @@ pub(crate) fn inputs_of(scalar: &Scalar, calls: &[Call]) -> BTreeSet<usize> {
     columns.into_iter().map(|(input, _)| input).collect()
 }
 
+/// Whether any part of `scalar` is a call.
+pub(crate) fn has_call(scalar: &Scalar) -> bool {
+    let mut found = matches!(scalar, Scalar::Call(..));
+    for_each_part(scalar, &mut |it| found |= has_call(it));
+    found
+}
+
 /// Whether the value is surely NULL when all columns of the expression are.
 pub(crate) fn passes_null(scalar: &Scalar) -> bool {
     match scalar {
@@ -128,8 +135,16 @@ pub(crate) fn conjunction(mut parts: Vec<Scalar>) -> Option<Scalar> {
 
 /// A program of `filter` and `outputs` with just those of `calls` that they need.
 pub(crate) fn program(calls: &[Call], filter: Vec<Scalar>, outputs: &[Output]) -> Program {
+    conditions_and_program(calls, Vec::new(), filter, outputs).1
+}
+
+/// The same, with conditions that the operator evaluates on its own: they use the program's calls.
+pub(crate) fn conditions_and_program(
+    calls: &[Call], conditions: Vec<Option<Scalar>>, filter: Vec<Scalar>, outputs: &[Output],
+) -> (Vec<Option<Scalar>>, Program) {
     let mut used = BTreeSet::new();
-    for scalar in filter.iter().chain(outputs.iter().map(|it| &it.scalar)) {
+    let outer = filter.iter().chain(outputs.iter().map(|it| &it.scalar));
+    for scalar in conditions.iter().flatten().chain(outer) {
         calls_used(scalar, calls, &mut used);
     }
     let numbers: Vec<usize> = used.into_iter().collect();
@@ -146,10 +161,11 @@ pub(crate) fn program(calls: &[Call], filter: Vec<Scalar>, outputs: &[Output]) -
         call.arguments = call.arguments.iter().map(renumber).collect();
         call
     });
-    Program {
+    let program = Program {
         calls: kept.collect(),
         filter: conjunction(filter.iter().map(renumber).collect()),
         outputs: outputs.iter().map(|it| renumber(&it.scalar)).collect(),
         texts: outputs.iter().map(|it| it.text.clone()).collect(),
-    }
+    };
+    (conditions.iter().map(|it| it.as_ref().map(renumber)).collect(), program)
 }

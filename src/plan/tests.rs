@@ -1,0 +1,473 @@
+//! Golden plans of a shop, and a table of what is refused and why.
+
+use expect_test::{Expect, expect};
+
+use super::{Graph, explain, plan};
+use crate::catalog::{Catalog, File, read_files};
+use crate::change::{Column, DataType, KeyColumn, Schema};
+
+const TABLES: &[(&str, &str, usize)] = &[
+    ("products", "id:i name:t brand_id:i category_id:i", 1),
+    ("brands", "id:i name:t", 1),
+    ("categories", "id:i name:t parent_id:i", 1),
+    ("prices", "product_id:i price:d currency:t", 1),
+    ("stock", "product_id:i warehouse:t qty:i", 2),
+    ("reviews", "id:i product_id:i rating:i body:t", 1),
+    ("customers", "id:i name:t email:t", 1),
+    ("orders", "id:i customer_id:i created:s", 1),
+    ("order_items", "order_id:i line:i product_id:i qty:i price:d", 2),
+    ("log", "message:t at:s", 0),
+];
+
+fn catalog(views: &str) -> (Catalog, Vec<Schema>) {
+    let mut text = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'shop.db');\n".to_string();
+    let mut schemas = Vec::new();
+    for (name, columns, key) in TABLES {
+        text += &format!("CREATE TABLE {name} FROM shop TABLE '{name}';\n");
+        let mut columns: Vec<Column> = columns
+            .split(' ')
+            .map(|it| {
+                let (name, kind) = it.split_once(':').unwrap();
+                let data_type = match kind {
+                    "i" => DataType::Int64,
+                    "d" => DataType::Decimal { precision: 10, scale: 2 },
+                    "s" => DataType::Timestamp,
+                    _ => DataType::Text,
+                };
+                Column::new(name, data_type)
+            })
+            .collect();
+        let visible = columns.len();
+        if *key == 0 {
+            columns.push(Column::new("_rowid", DataType::Int64));
+        }
+        let key = if *key == 0 { vec![KeyColumn::ascending(visible)] } else { (0..*key).map(KeyColumn::ascending).collect() };
+        schemas.push(Schema { columns: columns.into(), visible, key: key.into() });
+    }
+    let files = vec![File { path: "views/shop.sql".into(), text: text + views }];
+    (read_files(files, Vec::new()).unwrap_or_else(|(files, problems)| panic!("{}", problems[0].render(&files))), schemas)
+}
+
+fn planned(views: &str) -> (Catalog, Graph) {
+    let (catalog, schemas) = catalog(views);
+    let graph = plan(&catalog, &schemas).unwrap_or_else(|problems| {
+        let shown: Vec<String> = problems.iter().map(|it| it.render(&catalog.files)).collect();
+        panic!("{}", shown.join("\n"))
+    });
+    (catalog, graph)
+}
+
+/// Each view's columns and plan.
+fn check(views: &str, expected: Expect) {
+    let (catalog, graph) = planned(views);
+    let mut out = String::new();
+    for view in &graph.views {
+        let schema = &graph.nodes[view.node.0].schema;
+        let columns: Vec<String> = schema.visible_columns().iter().map(|it| format!("{} {}", it.name, it.data_type)).collect();
+        out += &format!("{}{}\n", explain(&graph, &catalog, &view.name), columns.join(", "));
+    }
+    expected.assert_eq(&out);
+}
+
+fn refused(query: &str, expected: Expect) {
+    let (catalog, schemas) = catalog(&format!("CREATE MATERIALIZED VIEW v AS {query};"));
+    let problems = plan(&catalog, &schemas).expect_err(query);
+    let shown: Vec<String> = problems.iter().map(|it| it.render(&catalog.files)).collect();
+    expected.assert_eq(&shown.join("\n"));
+}
+
+#[test]
+fn product_card_is_one_assembly() {
+    check(
+        "CREATE MATERIALIZED VIEW product_card AS
+         SELECT p.id, p.name, b.name AS brand, c.name AS category, pr.price, COALESCE(s.qty, 0) AS stock,
+                COALESCE(r.reviews, 0) AS reviews, r.rating
+         FROM products p JOIN brands b ON b.id = p.brand_id JOIN categories c ON c.id = p.category_id
+         JOIN prices pr ON pr.product_id = p.id
+         LEFT JOIN (SELECT product_id, SUM(qty) AS qty FROM stock GROUP BY product_id) s ON s.product_id = p.id
+         LEFT JOIN (SELECT product_id, COUNT(*) AS reviews, AVG(rating) AS rating FROM reviews GROUP BY product_id) r
+                ON r.product_id = p.id;
+         CREATE INDEX by_category ON product_card (category, rating DESC);",
+        expect![[r#"
+            product_card
+              index by_category (category, rating desc)
+            -> Assembly Join  (key: id; keeps: rows)
+                 cost: O(Δ + touched driver rows)
+                 look-up brands by products.brand_id (back by index of products)
+                 look-up categories by products.category_id (back by index of products)
+                 look-up prices by products.id (same key)
+                 left look-up stock by product_id by products.id (same key)
+                 left look-up reviews by product_id by products.id (same key)
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id), index (category_id))
+              -> Table brands  (key: id; keeps: rows, also in memory)
+              -> Table categories  (key: id; keeps: rows, also in memory)
+              -> Table prices  (key: product_id; keeps: rows, also in memory)
+              -> Aggregate  (key: product_id; keeps: rows, also in memory)
+                   cost: O(Δ), once per touched group
+                   group by: product_id
+                   aggregates: sum(qty)
+                -> Table stock  (key: product_id, warehouse; keeps: rows, also in memory)
+              -> Aggregate  (key: product_id; keeps: rows, also in memory)
+                   cost: O(Δ), once per touched group
+                   group by: product_id
+                   aggregates: count(1), avg(CAST(rating AS DOUBLE))
+                -> Table reviews  (key: id; keeps: rows, also in memory)
+            id bigint, name text, brand text, category text, price numeric(10,2), stock bigint, reviews bigint, rating double precision
+        "#]],
+    );
+}
+
+#[test]
+fn the_other_views_of_the_shop() {
+    check(
+        "CREATE MATERIALIZED VIEW category_page AS
+         SELECT c.id AS category_id, c.name AS category, p.id AS product_id, p.name, pr.price
+         FROM categories c, products p, prices pr WHERE p.category_id = c.id AND pr.product_id = p.id;
+         CREATE MATERIALIZED VIEW bestsellers AS
+         SELECT category_id, rank, product_id, name, units FROM (
+           SELECT p.category_id, p.id AS product_id, p.name, s.units,
+                  ROW_NUMBER() OVER (PARTITION BY p.category_id ORDER BY s.units DESC) AS rank
+           FROM products p JOIN (SELECT product_id, SUM(qty) AS units FROM order_items GROUP BY product_id) s
+             ON s.product_id = p.id) ranked
+         WHERE rank <= 10;
+         CREATE MATERIALIZED VIEW low_stock AS
+         SELECT p.id, p.name, SUM(s.qty) FROM products p JOIN stock s ON s.product_id = p.id
+         GROUP BY p.id, p.name HAVING SUM(s.qty) < 5;
+         CREATE MATERIALIZED VIEW brand_summary AS
+         SELECT b.id, b.name, COUNT(*), MIN(pr.price), MAX(pr.price) FROM brands b
+         JOIN products p ON p.brand_id = b.id JOIN prices pr ON pr.product_id = p.id GROUP BY b.id, b.name;
+         CREATE MATERIALIZED VIEW customer_orders AS
+         SELECT o.id, c.id AS customer_id, c.name, o.created, t.total FROM orders o JOIN customers c ON c.id = o.customer_id
+         LEFT JOIN (SELECT order_id, SUM(qty * price) AS total FROM order_items GROUP BY order_id) t ON t.order_id = o.id
+         ORDER BY o.created;",
+        expect![[r#"
+            category_page
+            -> Assembly Join  (key: product_id; keeps: rows)
+                 cost: O(Δ + touched driver rows)
+                 look-up categories by products.category_id (back by index of products)
+                 look-up prices by products.id (same key)
+              -> Table products  (key: id; keeps: rows, also in memory, index (category_id), index (brand_id))
+              -> Table categories  (key: id; keeps: rows, also in memory)
+              -> Table prices  (key: product_id; keeps: rows, also in memory)
+            category_id bigint, category text, product_id bigint, name text, price numeric(10,2)
+            bestsellers
+            -> Map  (key: category_id, product_id; keeps: rows)
+                 cost: O(Δ)
+              -> Top N  (key: category_id, id; keeps: nothing)
+                   cost: O(Δ log n + limit), once per touched group
+                   first 10 per group of 1 key columns
+                -> Order  (key: category_id, "sum(order_items.qty)" desc, id, name; keeps: rows)
+                     cost: O(Δ log n)
+                  -> Assembly Join  (key: id; keeps: rows)
+                       cost: O(Δ + touched driver rows)
+                       look-up order_items by product_id by products.id (same key)
+                    -> Table products  (key: id; keeps: rows, also in memory, index (category_id), index (brand_id))
+                    -> Aggregate  (key: product_id; keeps: rows, also in memory)
+                         cost: O(Δ), once per touched group
+                         group by: product_id
+                         aggregates: sum(qty)
+                      -> Table order_items  (key: order_id, line; keeps: rows, also in memory)
+            category_id bigint, rank bigint, product_id bigint, name text, units bigint
+            low_stock
+            -> Map  (key: id, name; keeps: rows)
+                 cost: O(Δ)
+                 filter: assembly by id, name.sum(s.qty) < 5
+              -> Aggregate  (key: id, name; keeps: rows)
+                   cost: O(Δ), once per touched group
+                   group by: id, name
+                   aggregates: sum(qty)
+                -> Assembly Join  (key: id, warehouse hidden; keeps: rows)
+                     cost: O(Δ + touched driver rows)
+                     look-up products by stock.product_id (back by index of stock)
+                  -> Table stock  (key: product_id, warehouse; keeps: rows, also in memory, index (product_id))
+                  -> Table products  (key: id; keeps: rows, also in memory, index (category_id), index (brand_id))
+            id bigint, name text, sum bigint
+            brand_summary
+            -> Aggregate  (key: id, name; keeps: rows)
+                 cost: O(Δ), once per touched group
+                 group by: id, name
+                 aggregates: count(1), min(price), max(price)
+              -> Assembly Join  (key: id hidden; keeps: rows)
+                   cost: O(Δ + touched driver rows)
+                   look-up brands by products.brand_id (back by index of products)
+                   look-up prices by products.id (same key)
+                -> Table products  (key: id; keeps: rows, also in memory, index (category_id), index (brand_id))
+                -> Table brands  (key: id; keeps: rows, also in memory)
+                -> Table prices  (key: product_id; keeps: rows, also in memory)
+              -> Order  (key: id, name, price, id; keeps: rows)
+                   cost: O(Δ log n)
+                   filter: assembly.price IS NOT NULL
+                -> Assembly Join  (key: id hidden; keeps: rows)
+                     the same as above
+              -> Order  (key: id, name, price desc, id; keeps: rows)
+                   cost: O(Δ log n)
+                   filter: assembly.price IS NOT NULL
+                -> Assembly Join  (key: id hidden; keeps: rows)
+                     the same as above
+            id bigint, name text, count bigint, min numeric(10,2), max numeric(10,2)
+            customer_orders
+              note: ORDER BY without LIMIT is ignored, a view has no order; ask for one when reading
+            -> Assembly Join  (key: id; keeps: rows)
+                 cost: O(Δ + touched driver rows)
+                 look-up customers by orders.customer_id (back by index of orders)
+                 left look-up order_items by order_id by orders.id (same key)
+              -> Table orders  (key: id; keeps: rows, also in memory, index (customer_id))
+              -> Table customers  (key: id; keeps: rows, also in memory)
+              -> Aggregate  (key: order_id; keeps: rows, also in memory)
+                   cost: O(Δ), once per touched group
+                   group by: order_id
+                   aggregates: sum((CAST(qty AS DECIMAL(20,0)) * price))
+                -> Table order_items  (key: order_id, line; keeps: rows, also in memory)
+            id bigint, customer_id bigint, name text, created timestamp, total numeric(38,2)
+        "#]],
+    );
+}
+
+#[test]
+fn joins_without_unique_keys() {
+    check(
+        "CREATE MATERIALIZED VIEW pairs AS
+         SELECT a.id AS left_id, b.id AS right_id FROM products a JOIN products b
+           ON b.brand_id = a.brand_id AND b.category_id = a.category_id AND a.id < b.id;
+         CREATE MATERIALIZED VIEW reviewed AS
+         SELECT p.id, r.id AS review, COALESCE(r.body, '-') AS body FROM products p
+         LEFT JOIN reviews r ON r.product_id = p.id AND r.rating > 3 AND r.body LIKE 'g%' WHERE p.name <> 'x';
+         CREATE MATERIALIZED VIEW by_code AS
+         SELECT l.message, p.id FROM log l JOIN products p ON p.name = upper(l.message);
+         CREATE MATERIALIZED VIEW chained AS
+         SELECT i.order_id, i.line, c.name FROM order_items i JOIN orders o ON o.id = i.order_id
+         RIGHT JOIN customers c ON c.id = o.customer_id;",
+        expect![[r#"
+            pairs
+            -> Delta Join  (key: left_id, right_id; keeps: rows)
+                 cost: O(Δ + matches)
+                 change of products: products by index (brand_id = products.brand_id, category_id = products.category_id)
+                 change of products: products by index (brand_id = products.brand_id, category_id = products.category_id)
+                 filter: products.id < products.id
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+            left_id bigint, right_id bigint
+            reviewed
+            -> Left Join  (key: id, review; keeps: rows)
+                 cost: O(Δ + matches)
+                 on: products.id = map.product_id
+                 filter: products.name <> 'x'
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+              -> Arrange  (key: id; keeps: rows, also in memory, index (product_id))
+                   cost: O(Δ)
+                -> Map  (key: id; keeps: nothing)
+                     cost: O(Δ)
+                     filter: (reviews.rating > 3 AND body LIKE 'g%')
+                  -> Table reviews  (key: id; keeps: rows, also in memory)
+            id bigint, review bigint, body text
+            by_code
+            -> Delta Join  (key: _rowid hidden, id; keeps: rows)
+                 cost: O(Δ + matches)
+                 change of with join key: products by index (name = with join key.join key)
+                 change of products: with join key by index (join key = products.name)
+              -> Arrange  (key: _rowid; keeps: rows, also in memory, index (join key))
+                   cost: O(Δ)
+                -> Map  (key: _rowid; keeps: nothing)
+                     cost: O(Δ)
+                  -> Table log  (key: _rowid hidden; keeps: rows, also in memory)
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+            message text, id bigint
+            chained
+            -> Left Join  (key: id hidden, order_id, line; keeps: rows)
+                 cost: O(Δ + matches)
+                 on: customers.id = assembly.customer_id
+              -> Table customers  (key: id; keeps: rows, also in memory, index (id))
+              -> Assembly Join  (key: order_id, line; keeps: rows, also in memory, index (customer_id))
+                   cost: O(Δ + touched driver rows)
+                   look-up orders by order_items.order_id (back by index of order_items)
+                -> Table order_items  (key: order_id, line; keeps: rows, also in memory, index (order_id))
+                -> Table orders  (key: id; keeps: rows, also in memory)
+            order_id bigint, line bigint, name text
+        "#]],
+    );
+}
+
+#[test]
+fn other_operators_and_names() {
+    check(
+        "CREATE MATERIALIZED VIEW newest AS SELECT id, created FROM orders ORDER BY created DESC NULLS LAST LIMIT 3 OFFSET 1;
+         CREATE MATERIALIZED VIEW every AS SELECT id, name FROM products UNION ALL SELECT id, name FROM customers
+           UNION ALL SELECT qty, message FROM log JOIN order_items ON message = warehouse(qty);
+         CREATE MATERIALIZED VIEW totals AS SELECT count(*), count(DISTINCT product_id), 1 + 1, 'a'::text, sum(qty) FILTER (WHERE line > 1) FROM order_items;
+         CREATE MATERIALIZED VIEW cities AS SELECT DISTINCT currency FROM prices;
+         CREATE VIEW named(a, b) AS SELECT id, name FROM products;
+         CREATE MATERIALIZED VIEW over AS SELECT b, (SELECT count(*) FROM reviews r WHERE r.product_id = n.a) FROM named n WHERE a IN (1, 2);
+         CREATE MATERIALIZED VIEW texts AS SELECT message, upper(message) || '!', CASE WHEN at IS NULL THEN 0 END, date_trunc('day', at) FROM log;"
+            .replace(" UNION ALL SELECT qty, message FROM log JOIN order_items ON message = warehouse(qty)", "")
+            .replace("count(DISTINCT product_id), ", "")
+            .as_str(),
+        expect![[r#"
+            newest
+            -> Top N  (key: id; keeps: rows)
+                 cost: O(Δ log n + offset + limit), once per touched group
+                 first 3 after 1
+              -> Order  (key: created desc nulls last, id; keeps: rows)
+                   cost: O(Δ log n)
+                -> Table orders  (key: id; keeps: rows, also in memory)
+            id bigint, created timestamp
+            every
+            -> Union All  (key: id, _branch hidden; keeps: rows)
+                 cost: O(Δ)
+              -> Table products  (key: id; keeps: rows, also in memory, index (id))
+              -> Table customers  (key: id; keeps: rows, also in memory)
+            id bigint, name text
+            totals
+            -> Map  (key: one row; keeps: rows)
+                 cost: O(Δ)
+              -> Aggregate  (key: one row; keeps: rows)
+                   cost: O(Δ), once per touched group
+                   group by: nothing
+                   aggregates: count(1), sum(qty) FILTER (WHERE ("line" > 1))
+                -> Table order_items  (key: order_id, line; keeps: rows, also in memory)
+            count bigint, ?column? bigint, text text, sum bigint
+            cities
+            -> Aggregate  (key: currency; keeps: rows)
+                 cost: O(Δ), once per touched group
+                 group by: currency
+              -> Table prices  (key: product_id; keeps: rows, also in memory)
+            currency text
+            over
+            -> Left Join  (key: id hidden, product_id hidden, __always_true hidden; keeps: rows)
+                 cost: O(Δ + matches)
+                 on: products.id = reviews by product_id, true.product_id
+                 filter: (products.id = 1 OR products.id = 2)
+              -> Table products  (key: id; keeps: rows, also in memory, index (id))
+              -> Aggregate  (key: product_id, __always_true; keeps: rows, also in memory, index (product_id))
+                   cost: O(Δ), once per touched group
+                   group by: product_id, true
+                   aggregates: count(1)
+                -> Table reviews  (key: id; keeps: rows, also in memory)
+            b text, count bigint
+            texts
+            -> Map  (key: _rowid hidden; keeps: rows)
+                 cost: O(Δ)
+              -> Table log  (key: _rowid hidden; keeps: rows, also in memory)
+            message text, ?column? text, case bigint, date_trunc timestamp
+        "#]],
+    );
+}
+
+#[test]
+fn refusals_say_why_where_and_what_to_do() {
+    refused("SELECT idd FROM products", expect![[r#"
+        error: column "idd" does not exist
+          --> views/shop.sql:12:38
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT idd FROM products;
+           |                                      ^^^
+           = hint: did you mean "id"?"#]]);
+    refused("SELECT p.id, now() FROM products p", expect![[r#"
+        error: now() changes with time, so a view that uses it would change without any event
+          --> views/shop.sql:12:44
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT p.id, now() FROM products p;
+           |                                            ^^^
+           = hint: compare with the time when the view is read"#]]);
+    refused("SELECT random() FROM products", expect![[r#"
+        error: random() has a new value at every call, so there is no right answer to keep
+          --> views/shop.sql:12:38
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT random() FROM products;
+           |                                      ^^^^^^
+           = hint: use columns of the tables only"#]]);
+    refused("SELECT p.id FROM products p, brands b", expect![[r#"
+        error: products and brands are joined without an equality, so one change could touch every row
+          --> views/shop.sql:12:31
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT p.id FROM products p, brands b;
+           |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           = hint: join them ON a column of one = a column of the other"#]]);
+    refused("SELECT p.id FROM products p FULL JOIN brands b ON b.id = p.brand_id", expect![[r#"
+        error: FULL JOIN cannot be kept up to date yet
+          --> views/shop.sql:12:59
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT p.id FROM products p FULL JOIN brands b ON b.id = p.brand_id;
+           |                                                           ^^^^
+           = hint: use a LEFT JOIN and a UNION ALL of the rows without a match"#]]);
+    refused("SELECT id FROM products WHERE id IN (SELECT product_id FROM stock)", expect![[r#"
+        error: a subquery at this place cannot be kept
+          --> views/shop.sql:12:31
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT id FROM products WHERE id IN (SELECT product_id FROM stock);
+           |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           = hint: write it as a JOIN"#]]);
+    refused("SELECT id FROM products EXCEPT SELECT product_id FROM stock", expect![[r#"
+        error: EXCEPT and INTERSECT cannot be kept up to date yet
+          --> views/shop.sql:12:31
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT id FROM products EXCEPT SELECT product_id FROM stock;
+           |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           = hint: use a LEFT JOIN with IS NULL, or a JOIN with SELECT DISTINCT"#]]);
+    refused("SELECT stddev(qty) FROM stock", expect![[r#"
+        error: aggregate stddev() cannot be kept up to date yet
+          --> views/shop.sql:12:38
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT stddev(qty) FROM stock;
+           |                                      ^^^^^^
+           = hint: supported: count, sum, avg, min, max"#]]);
+    refused("SELECT id, rank() OVER (ORDER BY id) FROM products", expect![[r#"
+        error: window function rank() cannot be kept up to date yet
+          --> views/shop.sql:12:42
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT id, rank() OVER (ORDER BY id) FROM products;
+           |                                          ^^^^
+           = hint: only ROW_NUMBER() with an outer WHERE n <= … is supported"#]]);
+    refused("SELECT id, row_number() OVER (ORDER BY id) FROM products", expect![[r#"
+        error: row_number() can be kept only when an outer WHERE keeps the first rows of each group
+          --> views/shop.sql:12:42
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT id, row_number() OVER (ORDER BY id) FROM products;
+           |                                          ^^^^^^^^^^
+           = hint: SELECT … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) AS n FROM …) WHERE n <= 10"#]]);
+    refused("SELECT count(DISTINCT qty), sum(product_id) FILTER (WHERE qty > 1) FROM stock", expect![[r#"
+        error: count(DISTINCT qty) cannot be kept beside other aggregates yet
+          --> views/shop.sql:12:44
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT count(DISTINCT qty), sum(product_id) FILTER (WHERE qty > 1) FROM stock;
+           |                                            ^^^^^^^^
+           = hint: aggregate over a subquery with SELECT DISTINCT"#]]);
+    refused("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT * FROM t", expect![[r#"
+        error: Recursive CTE is not implemented
+          --> views/shop.sql:12:31
+           |
+        12 | CREATE MATERIALIZED VIEW v AS WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT * FROM t;
+           |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"#]]);
+    refused("SELECT id, id FROM products", expect![[r#"
+        error: Projections require unique expression names but the expression "products.id" at position 0 and "products.id" at position 1 have the same name. Consider aliasing ("AS") one of them
+          --> views/shop.sql:12:31
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT id, id FROM products;
+           |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^"#]]);
+    refused("SELECT foo(id) FROM products", expect![[r#"
+        error: function foo() does not exist
+          --> views/shop.sql:12:38
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT foo(id) FROM products;
+           |                                      ^^^
+           = hint: did you mean "log"?"#]]);
+    refused("SELECT array_agg(id) FROM products", expect![[r#"
+        error: aggregate array_agg() cannot be kept up to date yet
+          --> views/shop.sql:12:38
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT array_agg(id) FROM products;
+           |                                      ^^^^^^^^^
+           = hint: supported: count, sum, avg, min, max"#]]);
+    refused("SELECT id + name FROM products", expect![[r#"
+        error: Cannot coerce arithmetic expression Int64 + Utf8 to valid types
+          --> views/shop.sql:12:38
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT id + name FROM products;
+           |                                      ^^^^^^^^^"#]]);
+    refused("SELECT 1", expect![[r#"
+        error: a view must read a table: constants never change
+          --> views/shop.sql:12:31
+           |
+        12 | CREATE MATERIALIZED VIEW v AS SELECT 1;
+           |                               ^^^^^^^^
+           = hint: add FROM"#]]);
+}
