@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use super::arrangement::Hashed;
 use super::expression::Scratch;
 use super::operator::{Context, Relation, Running};
 use super::Dataflow;

@@ -72,7 +72,12 @@ impl Index {
         let stays = delta.new.as_ref().is_some_and(|it| encode(&self.columns, it, &mut self.after))
             && self.before == self.after;
         if !stays {
-            self.left.entry_ref(&self.before[..]).or_default().push(at);
+            match self.left.get_mut(&self.before[..]) {
+                Some(list) => list.push(at),
+                None => {
+                    self.left.insert(self.before.as_slice().into(), vec![at]);
+                }
+            }
         }
     }
 

@@ -37,6 +37,12 @@ struct Touch {
     insert: bool,
 }
 
+/// The order in which rows of one group follow each other.
+fn order(keys: &[u8], a: &Touch, b: &Touch) -> std::cmp::Ordering {
+    let key = |it: &Touch| &keys[it.start as usize..it.end as usize];
+    a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)))
+}
+
 /// What a group is updated with: the plan, and the rows of this epoch.
 struct Work<'r, 'p> {
     context: &'p Context<'r>,
@@ -92,12 +98,10 @@ impl Aggregate {
         for (row, insert) in signs.enumerate() {
             touches.extend(self.touch(&work, row, insert));
         }
-        let key = |it: &Touch| &self.keys[it.start as usize..it.end as usize];
-        let order = |a: &Touch, b: &Touch| a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)));
-        touches.sort_unstable_by(|a, b| order(a, b).then(a.row.cmp(&b.row)));
+        touches.sort_unstable_by(|a, b| order(&self.keys, a, b).then(a.row.cmp(&b.row)));
         let mut rest = &touches[..];
         while let Some(first) = rest.first() {
-            let length = rest.iter().take_while(|it| order(first, it).is_eq()).count();
+            let length = rest.iter().take_while(|it| order(&self.keys, first, it).is_eq()).count();
             let (group, behind) = rest.split_at(length);
             let delta = self.group(&work, group);
             out.extend(delta);
