@@ -179,6 +179,28 @@ impl RowBuilder {
         self.slots.extend_from_slice(&slot.to_le_bytes());
     }
 
+    /// Appends column `index` of `row`, which is of `data_type`, without looking into it.
+    pub fn copy(&mut self, row: &Row, index: usize, data_type: DataType) {
+        let nulls = HEADER + row.key_len();
+        let null = row.bit(nulls, index);
+        let error = !null && row.has_errors() && row.bit(nulls + row.width().div_ceil(8), index);
+        let at = self.width;
+        self.width += 1;
+        if at.is_multiple_of(8) {
+            self.nulls.push(0);
+            self.errors.push(0);
+        }
+        self.nulls[at / 8] |= u8::from(null) << (at % 8);
+        self.errors[at / 8] |= u8::from(error) << (at % 8);
+        self.has_errors |= error;
+        let slot = match (null, error || data_type.is_variable()) {
+            (true, _) => 0,
+            (false, true) => self.append(row.tail_of(index)),
+            (false, false) => row.slot(index),
+        };
+        self.slots.extend_from_slice(&slot.to_le_bytes());
+    }
+
     /// The row of the cells pushed since the last `finish`, under the encoded `key`.
     pub fn finish(&mut self, key: &[u8]) -> Row {
         let flags = if self.has_errors { FLAG_ERRORS } else { 0 };

@@ -1,0 +1,155 @@
+//! A program that makes rows: filter, outputs and key, prepared once so that plain copies cost next to nothing.
+
+use std::borrow::Cow;
+
+use super::numeric::is_fresh;
+use super::scope::{Input, Scope};
+use crate::change::{Collation, DataType, Datum, KeyColumn, Row, RowBuilder, Schema, encode_datum};
+use crate::plan::{Program, Scalar};
+
+/// Buffers that operators share, one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    builder: RowBuilder,
+    pub(crate) key: Vec<u8>,
+    text: String,
+}
+
+/// How one output comes about.
+#[derive(Debug, Clone, Copy)]
+enum Output {
+    /// A column of an input, taken over as bytes.
+    Copy { input: usize, column: usize },
+    /// The interpreter's result.
+    Compute,
+}
+
+/// A [`Program`] whose outputs are the columns of a relation.
+#[derive(Debug)]
+pub(crate) struct RowProgram {
+    outputs: Vec<(Output, DataType)>,
+    /// The key's outputs and how they are encoded.
+    key: Vec<(usize, KeyColumn, Collation)>,
+    /// The input whose encoded key is the output's, byte for byte.
+    carry: Option<usize>,
+    is_key: Vec<bool>,
+}
+
+impl RowProgram {
+    /// Prepares `program`, whose outputs are the columns of `schema`, over inputs with these schemas.
+    pub(crate) fn new(program: &Program, schema: &Schema, inputs: &[&Schema]) -> RowProgram {
+        let types = schema.columns.iter().map(|it| it.data_type);
+        let outputs: Vec<_> = program.outputs.iter().zip(types).map(|(it, to)| (prepare(it, to), to)).collect();
+        let mut is_key = vec![false; outputs.len()];
+        schema.key.iter().for_each(|it| is_key[it.column] = true);
+        let carry = (0..inputs.len()).find(|input| carries(&outputs, schema, inputs[*input], *input));
+        let key = schema.key.iter().map(|it| (it.column, *it, schema.columns[it.column].collation)).collect();
+        RowProgram { outputs, key, carry, is_key }
+    }
+
+    /// The output row for the inputs in `scope`, or `None` when the filter drops them. With `failed` every output
+    /// but the key is that error, as it is when the filter cannot be computed.
+    pub(crate) fn row(
+        &self,
+        program: &Program,
+        scope: Scope<'_>,
+        scratch: &mut Scratch,
+        failed: Option<&str>,
+    ) -> Option<Row> {
+        scratch.key.clear();
+        self.row_under(program, scope, scratch, (None, failed))
+    }
+
+    /// The same with a key that is known already.
+    pub(crate) fn row_with_key(
+        &self,
+        program: &Program,
+        scope: Scope<'_>,
+        scratch: &mut Scratch,
+        key: &[u8],
+    ) -> Option<Row> {
+        self.row_under(program, scope, scratch, (Some(key), None))
+    }
+
+    fn row_under(
+        &self,
+        program: &Program,
+        scope: Scope<'_>,
+        scratch: &mut Scratch,
+        (key, failed): (Option<&[u8]>, Option<&str>),
+    ) -> Option<Row> {
+        let failed = failed.map(Cow::Borrowed);
+        let failed = match program.filter.as_ref().map(|it| scope.eval(it)) {
+            None | Some(Datum::Boolean(true)) => failed,
+            Some(Datum::Error(message)) => Some(explained("WHERE", message)),
+            Some(_) => return None,
+        };
+        for (at, (output, data_type)) in self.outputs.iter().enumerate() {
+            if let Some(message) = &failed
+                && !self.is_key[at]
+            {
+                scratch.builder.push(Datum::Error(message), *data_type);
+                continue;
+            }
+            match *output {
+                Output::Copy { input, column } => match &scope.inputs[input] {
+                    Input::Row(row) => scratch.builder.copy(row, column, *data_type),
+                    other => scratch.builder.push(other.cell(column, *data_type), *data_type),
+                },
+                Output::Compute => {
+                    let datum = self.compute(program, scope, at, &mut scratch.text);
+                    scratch.builder.push(datum, *data_type);
+                }
+            }
+        }
+        let carried = match (&self.key, self.carry.map(|it| &scope.inputs[it])) {
+            _ if key.is_some() => key,
+            (_, Some(Input::Row(row))) => Some(row.key()),
+            (parts, _) => {
+                for (column, part, collation) in parts {
+                    let datum = self.compute(program, scope, *column, &mut scratch.text);
+                    encode_datum(datum, *part, *collation, &mut scratch.key);
+                }
+                None
+            }
+        };
+        Some(scratch.builder.finish(carried.unwrap_or(&scratch.key)))
+    }
+
+    /// Output `at`; an error that arose in it is told with the output's text, which is put into `text`.
+    fn compute<'t>(&self, program: &'t Program, scope: Scope<'t>, at: usize, text: &'t mut String) -> Datum<'t> {
+        match scope.eval(&program.outputs[at]) {
+            Datum::Error(message) if is_fresh(message) => {
+                text.clear();
+                text.push_str(program.texts.get(at).map_or("expression", String::as_str));
+                text.push_str(": ");
+                text.push_str(message);
+                Datum::Error(text)
+            }
+            datum => datum,
+        }
+    }
+}
+
+/// `message`, told with `text` when it does not say yet where it arose.
+pub(crate) fn explained<'m>(text: &str, message: &'m str) -> Cow<'m, str> {
+    if is_fresh(message) { Cow::Owned(format!("{text}: {message}")) } else { Cow::Borrowed(message) }
+}
+
+fn prepare(scalar: &Scalar, to: DataType) -> Output {
+    match scalar {
+        Scalar::Column(it, from) if *from == to => Output::Copy { input: it.input, column: it.column },
+        _ => Output::Compute,
+    }
+}
+
+/// Whether the encoded key of rows of `schema` is always the encoded key of input number `input`.
+fn carries(outputs: &[(Output, DataType)], schema: &Schema, source: &Schema, input: usize) -> bool {
+    schema.key.len() == source.key.len()
+        && schema.key.iter().zip(source.key.iter()).all(|(ours, theirs)| {
+            let same = (ours.descending, ours.nulls_first) == (theirs.descending, theirs.nulls_first);
+            let (ours, theirs) = (ours.column, theirs.column);
+            let copied = matches!(outputs[ours].0, Output::Copy { input: i, column } if i == input && column == theirs);
+            same && copied && schema.columns[ours].collation == source.columns[theirs].collation
+        })
+}

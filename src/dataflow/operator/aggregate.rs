@@ -1,0 +1,271 @@
+//! Aggregation: touched groups are sorted, each group's accumulators are read from its row, updated and written back.
+
+use super::accumulator::{Accumulator, put_signed, signed};
+use super::map::sides;
+use super::{Context, Input};
+use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, RowBuilder, Schema, encode_datum};
+use crate::dataflow::arrangement::Hashed;
+use crate::dataflow::expression::{CallResults, Scope, evaluate_calls, explained, is_fresh};
+use crate::plan::{Aggregate as Function, AggregateFunction, Graph, NodeId, Program};
+
+/// A running aggregation.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    node: NodeId,
+    input: NodeId,
+    groups: usize,
+    /// The output's key: group columns and how they are encoded.
+    key: Vec<(usize, DataType, KeyColumn, Collation)>,
+    /// For each min and max, its ordered relation and how its group columns are encoded.
+    ordered: Vec<Option<(NodeId, Vec<(KeyColumn, Collation)>)>>,
+    accumulators: Vec<Accumulator>,
+    keys: Vec<u8>,
+    touches: Vec<Touch>,
+    builder: RowBuilder,
+    state: Vec<u8>,
+    text: String,
+}
+
+/// One input row that entered or left a group.
+#[derive(Debug, Clone, Copy)]
+struct Touch {
+    /// Eight bytes behind the key's first, so that most comparisons look no further; only equality matters.
+    head: u64,
+    start: u32,
+    end: u32,
+    row: u32,
+    insert: bool,
+}
+
+/// The order in which rows of one group follow each other.
+fn order(keys: &[u8], a: &Touch, b: &Touch) -> std::cmp::Ordering {
+    let key = |it: &Touch| &keys[it.start as usize..it.end as usize];
+    a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b)))
+}
+
+/// What a group is updated with: the plan, and the rows of this epoch.
+struct Work<'r, 'p> {
+    context: &'p Context<'r>,
+    program: &'p Program,
+    functions: &'p [Function],
+    own: &'p Hashed,
+    rows: &'p [Input<'r>],
+    calls: CallResults,
+}
+
+impl Aggregate {
+    pub(crate) fn new(graph: &Graph, node: NodeId, input: NodeId, groups: usize, functions: &[Function]) -> Aggregate {
+        let schema = &graph.nodes[node.0].schema;
+        let column = |it: &KeyColumn| (it.column, schema.data_type(it.column), *it, schema.columns[it.column].collation);
+        let order = |node: NodeId| {
+            let schema = &graph.nodes[node.0].schema;
+            let parts = schema.key.iter().take(groups);
+            (node, parts.map(|it| (*it, schema.columns[it.column].collation)).collect())
+        };
+        Aggregate {
+            node,
+            input,
+            groups,
+            key: schema.key.iter().map(column).collect(),
+            ordered: functions.iter().map(|it| it.ordered.map(order)).collect(),
+            accumulators: functions.iter().map(|_| Accumulator::default()).collect(),
+            keys: Vec::new(),
+            touches: Vec::new(),
+            builder: RowBuilder::new(),
+            state: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// Appends the deltas of every group that `deltas` touch.
+    pub(crate) fn run(
+        &mut self,
+        context: &Context<'_>,
+        (program, functions): (&Program, &[Function]),
+        own: &Hashed,
+        deltas: &[Delta],
+        out: &mut Vec<Delta>,
+    ) {
+        let rows: Vec<_> = sides(deltas).map(Input::Row).collect();
+        let calls = evaluate_calls(program, &rows, 1);
+        let work = Work { context, program, functions, own, rows: &rows, calls };
+        let mut touches = std::mem::take(&mut self.touches);
+        touches.clear();
+        self.keys.clear();
+        let signs = deltas.iter().flat_map(|it| {
+            it.old.iter().map(|_| false).chain(it.new.iter().map(|_| true))
+        });
+        for (row, insert) in signs.enumerate() {
+            touches.extend(self.touch(&work, row, insert));
+        }
+        touches.sort_unstable_by(|a, b| order(&self.keys, a, b).then(a.row.cmp(&b.row)));
+        let mut rest = &touches[..];
+        while let Some(first) = rest.first() {
+            let length = rest.iter().take_while(|it| order(&self.keys, first, it).is_eq()).count();
+            let (group, behind) = rest.split_at(length);
+            let delta = self.group(&work, group);
+            out.extend(delta);
+            rest = behind;
+        }
+        self.touches = touches;
+    }
+
+    /// The one row of a global aggregate over nothing.
+    pub(crate) fn empty(&mut self, context: &Context<'_>, functions: &[Function]) -> Option<Row> {
+        self.accumulators.iter_mut().for_each(Accumulator::reset);
+        (self.groups == 0).then(|| {
+            let none = Hashed::default();
+            let program = Program::default();
+            let work =
+                Work { context, program: &program, functions, own: &none, rows: &[], calls: CallResults::new() };
+            self.build(&work, None, 0, &[])
+        })
+    }
+
+    /// Where one input row belongs, unless the filter drops it.
+    fn touch(&mut self, work: &Work<'_, '_>, row: usize, insert: bool) -> Option<Touch> {
+        if let Some(Datum::Boolean(false) | Datum::Null) = work.filter(row) {
+            return None;
+        }
+        let start = self.keys.len();
+        for (column, _, part, collation) in &self.key {
+            let datum = work.value(*column, row, &mut self.text);
+            encode_datum(datum, *part, *collation, &mut self.keys);
+        }
+        let head = self.keys[start..].get(1..).unwrap_or_default();
+        let mut bytes = [0; 8];
+        let length = head.len().min(8);
+        bytes[..length].copy_from_slice(&head[..length]);
+        let head = u64::from_be_bytes(bytes);
+        Some(Touch { head, start: start as u32, end: self.keys.len() as u32, row: row as u32, insert })
+    }
+
+    /// The delta of one group.
+    fn group(&mut self, work: &Work<'_, '_>, touches: &[Touch]) -> Option<Delta> {
+        let first = touches[0];
+        let old = work.own.get(&self.keys[first.start as usize..first.end as usize]);
+        let mut count = self.read(work.functions, old);
+        for touch in touches {
+            count += if touch.insert { 1 } else { -1 };
+            let row = touch.row as usize;
+            let failed = match work.filter(row) {
+                Some(Datum::Error(message)) => Some(explained("WHERE", message)),
+                _ => None,
+            };
+            for (function, accumulator) in work.functions.iter().zip(&mut self.accumulators) {
+                let datum = match (&failed, function.argument) {
+                    (Some(message), _) => Datum::Error(message),
+                    (None, None) => continue,
+                    (None, Some(argument)) => work.argument(argument, row, self.input, &mut self.text),
+                };
+                accumulator.update(function, datum, touch.insert);
+            }
+        }
+        let new = (count != 0 || self.groups == 0).then(|| self.build(work, Some(first), count, touches));
+        let changed = old != new.as_ref();
+        changed.then(|| Delta { old: old.cloned(), new })
+    }
+
+    /// Reads the accumulators from the group's row; the number of its rows.
+    fn read(&mut self, functions: &[Function], old: Option<&Row>) -> i64 {
+        let state = old.map(|it| it.get(it.width() - 1, DataType::Bytes));
+        let mut bytes = if let Some(Datum::Bytes(it)) = state { it } else { &[] };
+        let count = signed(&mut bytes).unwrap_or(0);
+        for (function, accumulator) in functions.iter().zip(&mut self.accumulators) {
+            if accumulator.decode(function, &mut bytes).is_none() {
+                accumulator.reset();
+            }
+        }
+        count
+    }
+
+    /// The group's row from the accumulators; group values are those of the `first` row touched.
+    fn build(&mut self, work: &Work<'_, '_>, first: Option<Touch>, count: i64, touches: &[Touch]) -> Row {
+        let schema = &work.context.graph.nodes[self.node.0].schema;
+        // The representative is the row that stays, so that equal keys with different spellings settle on one.
+        let of = touches.iter().rev().find(|it| it.insert).copied().or(first);
+        for column in 0..self.groups {
+            let datum = of.map_or(Datum::Null, |it| work.value(column, it.row as usize, &mut self.text));
+            self.builder.push(datum, schema.data_type(column));
+        }
+        for (at, function) in work.functions.iter().enumerate() {
+            let accumulator = &self.accumulators[at];
+            let mut datum = accumulator.result(function, count, &mut self.text);
+            if let (Datum::Null, Some((node, parts))) = (datum, &self.ordered[at]) {
+                self.state.clear();
+                for (column, (part, collation)) in parts.iter().enumerate() {
+                    let mut text = String::new();
+                    let value = of.map_or(Datum::Null, |it| work.value(column, it.row as usize, &mut text));
+                    encode_datum(value, *part, *collation, &mut self.state);
+                }
+                datum = extreme(work.context, *node, self.groups, &self.state, function);
+            }
+            self.builder.push(datum, function.data_type);
+        }
+        self.state.clear();
+        put_signed(count, &mut self.state);
+        for (function, accumulator) in work.functions.iter().zip(&self.accumulators) {
+            accumulator.encode(function, &mut self.state);
+        }
+        self.builder.push(Datum::Bytes(&self.state), DataType::Bytes);
+        let key = first.map_or(&[][..], |it| &self.keys[it.start as usize..it.end as usize]);
+        self.builder.finish(key)
+    }
+}
+
+impl<'r> Work<'r, '_> {
+    fn scope(&self, row: usize) -> Scope<'_> {
+        Scope { inputs: &self.rows[row..=row], calls: &self.calls, row }
+    }
+
+    fn filter(&self, row: usize) -> Option<Datum<'_>> {
+        self.program.filter.as_ref().map(|it| self.scope(row).eval(it))
+    }
+
+    /// Output `at` of the program; an error that arose in it is told in `text`.
+    fn value<'t>(&'t self, at: usize, row: usize, text: &'t mut String) -> Datum<'t> {
+        match self.scope(row).eval(&self.program.outputs[at]) {
+            Datum::Error(message) if is_fresh(message) => {
+                *text = explained(self.text(at), message).into_owned();
+                Datum::Error(text)
+            }
+            datum => datum,
+        }
+    }
+
+    /// The same, naming the row whose value it is: in the group's row it could not be told otherwise.
+    fn argument<'t>(&'t self, at: usize, row: usize, input: NodeId, text: &'t mut String) -> Datum<'t> {
+        match self.scope(row).eval(&self.program.outputs[at]) {
+            Datum::Error(message) if is_fresh(message) => {
+                let named = match &self.rows[row] {
+                    Input::Row(it) => describe(it, &self.context.graph.nodes[input.0].schema),
+                    _ => String::new(),
+                };
+                *text = format!("{}: {message} (row {named})", self.text(at));
+                Datum::Error(text)
+            }
+            datum => datum,
+        }
+    }
+
+    fn text(&self, at: usize) -> &str {
+        self.program.texts.get(at).map_or("expression", String::as_str)
+    }
+}
+
+/// The least (of a descending relation: the greatest) value of a group.
+fn extreme<'a>(context: &Context<'a>, node: NodeId, column: usize, prefix: &[u8], function: &Function) -> Datum<'a> {
+    debug_assert!(matches!(function.function, AggregateFunction::Min | AggregateFunction::Max));
+    let relation = &context.relations[node.0];
+    relation.ordered.first(prefix).map_or(Datum::Null, |it| it.get(column, function.argument_type))
+}
+
+/// The key of a row, for people.
+fn describe(row: &Row, schema: &Schema) -> String {
+    let cell = |it: &KeyColumn| match row.get(it.column, schema.data_type(it.column)) {
+        Datum::Int(it) => it.to_string(),
+        Datum::Text(it) => it.to_owned(),
+        other => format!("{other:?}"),
+    };
+    schema.key.iter().map(cell).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,143 @@
+//! Operators at run time: each turns the deltas of its inputs into the deltas of its output.
+//!
+//! An operator reads other relations through the [`Context`] and its own rows through `own`; it changes nothing but
+//! its buffers, so an epoch's order of operators is the only order there is.
+
+mod access;
+mod accumulator;
+mod aggregate;
+mod assemble;
+mod exact_sum;
+mod join;
+mod left_join;
+mod map;
+mod pairs;
+mod top_n;
+
+use std::cell::RefCell;
+
+pub(crate) use access::Indexes;
+
+use super::arrangement::{Hashed, Ordered};
+use super::expression::{Input, Scratch};
+use crate::change::{Delta, Row};
+use crate::plan::{Graph, NodeId, Operator, Scalar};
+
+/// The output of one node: its rows where they are kept in memory, and this epoch's deltas, sorted by key.
+#[derive(Debug, Default)]
+pub(crate) struct Relation {
+    pub(crate) hashed: Hashed,
+    pub(crate) ordered: Ordered,
+    pub(crate) deltas: Vec<Delta>,
+}
+
+/// What an operator may look at.
+pub(crate) struct Context<'r> {
+    pub(crate) graph: &'r Graph,
+    pub(crate) relations: &'r [Relation],
+    pub(crate) scratch: &'r RefCell<Scratch>,
+}
+
+/// The running twin of a plan operator.
+#[derive(Debug, Default)]
+pub(crate) enum Running {
+    /// Tables and arrangements: the deltas pass as they are.
+    #[default]
+    Pass,
+    Map(map::Map),
+    Assemble(assemble::Assemble),
+    Join(join::Join),
+    LeftJoin(left_join::LeftJoin),
+    Aggregate(aggregate::Aggregate),
+    TopN(top_n::TopN),
+    Union(Vec<map::Map>),
+}
+
+impl Running {
+    /// The running twin of node `id`; what it needs to probe is added to `indexes`.
+    pub(crate) fn new(graph: &Graph, id: NodeId, indexes: &mut Indexes) -> Running {
+        let schema = |it: NodeId| &graph.nodes[it.0].schema;
+        match &graph.nodes[id.0].operator {
+            Operator::Table(_) | Operator::Arrange { .. } => Running::Pass,
+            Operator::Map { input, program } | Operator::Order { input, program } => {
+                Running::Map(map::Map::new(program, schema(id), schema(*input)))
+            }
+            Operator::Assemble { driver, lookups, program } => {
+                Running::Assemble(assemble::Assemble::new(graph, indexes, id, *driver, lookups, program))
+            }
+            Operator::Join { inputs, conditions, terms, program } => {
+                Running::Join(join::Join::new(graph, indexes, id, inputs, (conditions, terms), program))
+            }
+            Operator::LeftJoin { left, right, on, condition, program } => {
+                let filter = (condition.as_ref(), program);
+                Running::LeftJoin(left_join::LeftJoin::new(graph, indexes, id, (*left, *right), on, filter))
+            }
+            Operator::Aggregate { input, groups, aggregates, .. } => {
+                Running::Aggregate(aggregate::Aggregate::new(graph, id, *input, *groups, aggregates))
+            }
+            Operator::TopN { input, groups, offset, limit, outputs } => {
+                Running::TopN(top_n::TopN::new(graph, id, *input, *groups, (*offset, *limit), outputs))
+            }
+            Operator::UnionAll { inputs } => {
+                let map = |(input, program): &(NodeId, _)| map::Map::new(program, schema(id), schema(*input));
+                Running::Union(inputs.iter().map(map).collect())
+            }
+        }
+    }
+
+    /// Appends what `deltas`, one slice an input of `operator`, become.
+    pub(crate) fn run(
+        &mut self,
+        context: &Context<'_>,
+        operator: &Operator,
+        own: &Hashed,
+        deltas: &[&[Delta]],
+        out: &mut Vec<Delta>,
+    ) {
+        match (self, operator) {
+            (Running::Pass, _) => out.extend_from_slice(deltas[0]),
+            (Running::Map(map), Operator::Map { program, .. } | Operator::Order { program, .. }) => {
+                map.run(context, program, deltas[0], out);
+            }
+            (Running::Assemble(assemble), Operator::Assemble { lookups, program, .. }) => {
+                assemble.run(context, lookups, program, own, deltas, out);
+            }
+            (Running::Join(join), Operator::Join { program, .. }) => join.run(context, program, deltas, out),
+            (Running::LeftJoin(join), Operator::LeftJoin { condition, program, .. }) => {
+                join.run(context, (condition.as_ref(), program), deltas, out);
+            }
+            (Running::Aggregate(aggregate), Operator::Aggregate { program, aggregates, .. }) => {
+                aggregate.run(context, (program, aggregates), own, deltas[0], out);
+            }
+            (Running::TopN(top_n), _) => top_n.run(context, deltas[0], out),
+            (Running::Union(maps), Operator::UnionAll { inputs }) => {
+                for ((map, (_, program)), deltas) in maps.iter().zip(inputs).zip(deltas) {
+                    map.run(context, program, deltas, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The one row of a global aggregate over nothing.
+    pub(crate) fn empty(&mut self, context: &Context<'_>, operator: &Operator) -> Option<Row> {
+        match (self, operator) {
+            (Running::Aggregate(it), Operator::Aggregate { aggregates, .. }) => it.empty(context, aggregates),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a scalar needs the results of calls.
+fn uses_calls(scalar: &Scalar) -> bool {
+    match scalar {
+        Scalar::Call(..) => true,
+        Scalar::Column(..) | Scalar::Literal(..) => false,
+        Scalar::And(parts) | Scalar::Or(parts) | Scalar::Coalesce(parts, _) => parts.iter().any(uses_calls),
+        Scalar::Not(it) | Scalar::IsNull(it) | Scalar::Negate(it, _) | Scalar::Cast(it, _) => uses_calls(it),
+        Scalar::Compare(_, a, b) | Scalar::Arithmetic(_, a, b, _) => uses_calls(a) || uses_calls(b),
+        Scalar::Case { branches, otherwise, .. } => {
+            branches.iter().any(|(a, b)| uses_calls(a) || uses_calls(b)) || otherwise.as_deref().is_some_and(uses_calls)
+        }
+    }
+}
