@@ -3,12 +3,18 @@
 //! A source knows no state of ours. It is told where to resume, yields batches that end on whole transactions, and
 //! learns through [`Link::durable`] how far its batches are safe with us, so that it may trim the log behind.
 
+mod error;
+pub mod sqlite;
+
+pub use error::SourceError;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::catalog::Connector;
+use crate::catalog::{Connector, DeclaredColumn};
 use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
 
 /// What a source tells the engine.
@@ -62,4 +68,19 @@ pub struct TableSpec {
     pub upstream: String,
     /// The shape its rows are to be given.
     pub schema: Schema,
+}
+
+/// The schema of table `upstream` of a source: of its `declared` columns, or of all there are when none is declared.
+pub fn describe(connector: &Connector, upstream: &str, declared: &[DeclaredColumn]) -> Result<Schema, SourceError> {
+    match connector {
+        Connector::Sqlite { .. } => sqlite::describe(connector, upstream, declared),
+    }
+}
+
+/// Runs a source on a thread of its own: a snapshot, or the stream behind `from`. It ends when the link's receiver is
+/// dropped or its stop flag is set.
+pub fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
+    match spec.connector {
+        Connector::Sqlite { .. } => sqlite::spawn(spec, from, link),
+    }
 }

@@ -1,0 +1,28 @@
+//! SQLite files that other processes write: captured by triggers, copied once, then followed through a log of keys.
+//!
+//! The triggers say which keys were touched, never what the rows were. The reader looks those keys up again in the
+//! read transaction that told it how long the log is, so what it yields is always one committed state of the file.
+
+pub mod capture;
+mod decimal;
+mod fault;
+mod keys;
+mod layout;
+mod log;
+mod reader;
+mod run;
+mod schema;
+mod shape;
+mod snapshot;
+mod stream;
+mod temporal;
+mod triggers;
+mod trim;
+mod value;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use run::spawn;
+pub(super) use schema::describe;

@@ -1,0 +1,199 @@
+//! Reads one table: the current row of a logged key, and all rows in ranges of keys.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row as SqlRow, params_from_iter};
+
+use super::keys::{Keys, Stored};
+use super::schema::{KEY_PREFIX, ROWID};
+use super::shape::{LogKey, Part, Shape, quoted};
+use super::value::cell;
+use crate::change::{Event, Row, RowBuilder, Schema, TableId, encode_datum};
+use crate::source::TableSpec;
+
+/// A chunk of a snapshot ends after this many rows…
+const CHUNK_ROWS: usize = 10_000;
+/// …or when its rows have this many bytes.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// How to read one followed table.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) table: TableId,
+    pub(super) upstream: String,
+    pub(super) shape: Shape,
+    /// The number under which the log names the table.
+    pub(super) id: i64,
+    schema: Schema,
+    in_key: Vec<bool>,
+    point: String,
+    scan_first: String,
+    scan_next: String,
+    /// How many columns of a scan come before the row's cells: what the next chunk continues behind.
+    cursor: usize,
+}
+
+impl Reader {
+    /// A reader of a table of `shape`, captured under `id`; `Err` names what the declared schema lacks there.
+    pub(super) fn new(spec: &TableSpec, shape: Shape, id: i64) -> Result<Reader, String> {
+        let schema = spec.schema.clone();
+        if schema.key.len() != shape.key_width() {
+            return Err(format!(
+                "the key of table {:?} changed to {}; restart to take the new one",
+                spec.upstream,
+                shape.key_words()
+            ));
+        }
+        let select = |index: usize| {
+            let name = &schema.columns[index].name;
+            let hidden = index >= schema.visible;
+            if hidden && name == ROWID && shape.is_renumbered_by_vacuum() {
+                return shape.rowid_name().ok_or_else(|| format!("table {:?} has no rowid", spec.upstream));
+            }
+            let name = if hidden { name.strip_prefix(KEY_PREFIX).unwrap_or(name) } else { name };
+            let column = shape.column(name);
+            column.map(|it| quoted(&shape.columns[it].name)).ok_or_else(|| {
+                format!(
+                    "table {:?} no longer has the column {name:?}; put it back, or restart to take the new shape",
+                    spec.upstream
+                )
+            })
+        };
+        let cells = (0..schema.columns.len()).map(select).collect::<Result<Vec<_>, _>>()?.join(", ");
+        let key: Vec<String> = match &shape.key {
+            LogKey::Rowid { .. } => shape.rowid_name().into_iter().collect(),
+            LogKey::Columns(parts) => parts.iter().map(|it| collated(&shape, it)).collect(),
+        };
+        let equal: Vec<_> = key.iter().enumerate().map(|(place, it)| format!("{it} = ?{}", place + 1)).collect();
+        // The order of the rowid is the order of the file.
+        let order = shape.rowid_name().map_or(key, |it| vec![it]);
+        let columns = order.join(", ");
+        let places: Vec<_> = (1..=order.len()).map(|it| format!("?{it}")).collect();
+        let table = quoted(&shape.name);
+        let in_key = (0..schema.columns.len()).map(|it| schema.key.iter().any(|part| part.column == it)).collect();
+        Ok(Reader {
+            table: spec.table,
+            upstream: spec.upstream.clone(),
+            id,
+            in_key,
+            point: format!("SELECT {cells} FROM {table} WHERE {}", equal.join(" AND ")),
+            scan_first: format!("SELECT {columns}, {cells} FROM {table} ORDER BY {columns} LIMIT {CHUNK_ROWS}"),
+            scan_next: format!(
+                "SELECT {columns}, {cells} FROM {table} WHERE ({columns}) > ({}) ORDER BY {columns} LIMIT {CHUNK_ROWS}",
+                places.join(", ")
+            ),
+            cursor: order.len(),
+            shape,
+            schema,
+        })
+    }
+
+    /// Appends the current row, or the tombstone, of every key in `keys`.
+    pub(super) fn look_up(
+        &self,
+        connection: &Connection,
+        keys: &mut Keys,
+        builder: &mut RowBuilder,
+        events: &mut Vec<Event>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(&self.point)?;
+        let mut scratch = Scratch::default();
+        for key in keys.integers() {
+            statement.raw_bind_parameter(1, key)?;
+            let row = statement.raw_query().next()?.map(|it| self.row(it, 0, builder, &mut scratch)).transpose()?;
+            self.push(row, std::iter::once(ValueRef::Integer(*key)), &mut scratch, events);
+        }
+        for key in keys.others() {
+            for (place, value) in key.iter().enumerate() {
+                statement.raw_bind_parameter(place + 1, value)?;
+            }
+            let row = statement.raw_query().next()?.map(|it| self.row(it, 0, builder, &mut scratch)).transpose()?;
+            self.push(row, key.iter().map(Stored::as_ref), &mut scratch, events);
+        }
+        Ok(())
+    }
+
+    /// The rows behind `after`; the place to go on, or `None` when there are no more.
+    pub(super) fn chunk(
+        &self,
+        connection: &Connection,
+        after: Option<&[Stored]>,
+        builder: &mut RowBuilder,
+        events: &mut Vec<Event>,
+    ) -> rusqlite::Result<Option<Vec<Stored>>> {
+        let sql = if after.is_some() { &self.scan_next } else { &self.scan_first };
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(after.unwrap_or(&[])))?;
+        let mut scratch = Scratch::default();
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(row) = rows.next()? {
+            let built = self.row(row, self.cursor, builder, &mut scratch)?;
+            count += 1;
+            bytes += built.as_bytes().len();
+            events.push(Event { table: self.table, row: built });
+            if count >= CHUNK_ROWS || bytes >= CHUNK_BYTES {
+                let cursor = (0..self.cursor).map(|it| row.get_ref(it).map(Stored::from));
+                return cursor.collect::<rusqlite::Result<_>>().map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many rows the table has.
+    pub(super) fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
+        let sql = format!("SELECT count(*) FROM {}", quoted(&self.shape.name));
+        connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|it| it as u64)
+    }
+
+    /// Builds the row whose first cell is column `first` of `row`.
+    fn row(
+        &self,
+        row: &SqlRow<'_>,
+        first: usize,
+        builder: &mut RowBuilder,
+        scratch: &mut Scratch,
+    ) -> rusqlite::Result<Row> {
+        for (index, column) in self.schema.columns.iter().enumerate() {
+            let datum = cell(row.get_ref(first + index)?, column, self.in_key[index], &mut scratch.error);
+            builder.push(datum, column.data_type);
+        }
+        scratch.key.clear();
+        for part in self.schema.key.iter() {
+            let column = &self.schema.columns[part.column];
+            let datum = cell(row.get_ref(first + part.column)?, column, true, &mut scratch.error);
+            encode_datum(datum, *part, column.collation, &mut scratch.key);
+        }
+        Ok(builder.finish(&scratch.key))
+    }
+
+    /// Appends what became of the logged key. A row that SQLite finds under it may spell its key another way (1 and
+    /// 1.0 in a column without a type); then the old spelling is gone.
+    fn push<'a>(
+        &self,
+        row: Option<Row>,
+        logged: impl Iterator<Item = ValueRef<'a>>,
+        scratch: &mut Scratch,
+        events: &mut Vec<Event>,
+    ) {
+        scratch.key.clear();
+        for (part, value) in self.schema.key.iter().zip(logged) {
+            let column = &self.schema.columns[part.column];
+            let datum = cell(value, column, true, &mut scratch.error);
+            encode_datum(datum, *part, column.collation, &mut scratch.key);
+        }
+        if row.as_ref().is_none_or(|it| it.key() != scratch.key) {
+            events.push(Event { table: self.table, row: Row::tombstone(&scratch.key) });
+        }
+        events.extend(row.map(|row| Event { table: self.table, row }));
+    }
+}
+
+/// Buffers that every row uses again.
+#[derive(Debug, Default)]
+struct Scratch {
+    key: Vec<u8>,
+    error: String,
+}
+
+fn collated(shape: &Shape, part: &Part) -> String {
+    format!("{} COLLATE {}", quoted(&shape.columns[part.column].name), part.collation)
+}

@@ -1,0 +1,339 @@
+//! The life of a running SQLite source: open, verify, copy or resume, follow; and again from the top after a fault.
+//!
+//! A fault never ends the source: it becomes a health state, and the file is tried again with back-off, so that
+//! whatever the owner mends is noticed without a restart.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::fault::Fault;
+use super::layout::Layout;
+use super::log::{self, Head};
+use super::stream::{self, Found, MANY};
+use super::trim::Trim;
+use super::watch::Watch;
+use crate::catalog::Connector;
+use crate::change::{Batch, Event, Position, RowBuilder, SourceHealth, SourceState};
+use crate::source::{Link, Message, SourceSpec};
+
+const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
+const LAST_BACK_OFF: Duration = Duration::from_secs(1);
+/// The slow poll, for when file events are lost.
+const SAFETY_POLL: Duration = Duration::from_millis(100);
+
+/// Runs the source on a thread of its own, from `from` on, until the link is closed or told to stop.
+pub(crate) fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
+    let name = format!("source {}", spec.name);
+    let run = move || run(&spec, from, &link);
+    // Without a thread there is no process to speak of; the standard library's own spawn panics alike.
+    thread::Builder::new().name(name).spawn(run).unwrap_or_else(|error| panic!("no thread for a source: {error}"))
+}
+
+fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
+    let Connector::Sqlite { path } = &spec.connector;
+    let path = PathBuf::from(path);
+    let mut watch = Watch::new(&path);
+    let mut life = Life { position: from.unwrap_or_default(), health: None, healthy: false };
+    let mut back_off = FIRST_BACK_OFF;
+    while !link.stopped() {
+        life.healthy = false;
+        let outcome = Follower::open(spec, &path, &mut life).and_then(|mut it| it.follow(link, &mut watch));
+        let health = match outcome {
+            Err(Fault::Stopped) | Ok(()) => return,
+            Err(Fault::Retry(reason)) => SourceHealth::Retrying { reason },
+            Err(Fault::Halt(reason)) => SourceHealth::Halted { reason },
+        };
+        if life.tell(spec, link, health).is_err() {
+            return;
+        }
+        back_off = if life.healthy { FIRST_BACK_OFF } else { (back_off * 2).min(LAST_BACK_OFF) };
+        pause(link, back_off);
+    }
+}
+
+/// Waits, but not longer than the engine wants the source.
+fn pause(link: &Link, time: Duration) {
+    let end = Instant::now() + time;
+    while !link.stopped() && Instant::now() < end {
+        thread::sleep(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)));
+    }
+}
+
+/// What outlives a fault.
+struct Life {
+    /// The position of the last consistent batch.
+    position: Position,
+    health: Option<SourceHealth>,
+    /// Whether the last attempt came as far as following the log.
+    healthy: bool,
+}
+
+impl Life {
+    fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
+        if self.health.as_ref() == Some(&health) {
+            return Ok(());
+        }
+        match &health {
+            SourceHealth::Retrying { reason } | SourceHealth::Halted { reason } => {
+                tracing::warn!(source = %spec.name, %reason, "source is held up");
+            }
+            _ => {}
+        }
+        self.health = Some(health.clone());
+        link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
+    }
+}
+
+/// One attempt to follow one file.
+pub(super) struct Follower<'a> {
+    spec: &'a SourceSpec,
+    path: &'a Path,
+    life: &'a mut Life,
+    pub(super) connection: Connection,
+    file: (u64, u64),
+    pub(super) layout: Layout,
+    /// The end of the log before each table was last copied.
+    pub(super) copied: Vec<i64>,
+    pub(super) builder: RowBuilder,
+    trim: Trim,
+}
+
+impl<'a> Follower<'a> {
+    fn open(spec: &'a SourceSpec, path: &'a Path, life: &'a mut Life) -> Result<Follower<'a>, Fault> {
+        let file = identity_of(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        // Nobody waits for us, so we wait for nobody.
+        connection.busy_timeout(Duration::ZERO)?;
+        // Trimming needs no fsync of its own, and the owner's commits checkpoint the file.
+        connection.execute_batch(
+            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 268435456",
+        )?;
+        connection.set_prepared_statement_cache_capacity(64 + 4 * spec.tables.len());
+        let transaction = connection.unchecked_transaction()?;
+        let layout = Layout::verify(&connection, spec, path)?;
+        transaction.finish()?;
+        let copied = vec![0; layout.readers.len()];
+        Ok(Follower {
+            spec,
+            path,
+            life,
+            connection,
+            file,
+            layout,
+            copied,
+            builder: RowBuilder::new(),
+            trim: Trim::new(),
+        })
+    }
+
+    fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
+        let mut at = self.resume(link)?;
+        loop {
+            if link.stopped() {
+                return Err(Fault::Stopped);
+            }
+            self.check_file()?;
+            let version = self.data_version()?;
+            let seen_at = Instant::now();
+            let copy = self.changed_schema()?;
+            if !copy.is_empty() {
+                at = self.copy_again(link, &copy, at)?;
+                continue;
+            }
+            let limit = if at.forced { usize::MAX } else { MANY };
+            let found = self.read(|it| {
+                it.check_schema()?;
+                let Follower { connection, layout, builder, .. } = it;
+                stream::read(connection, layout, at.head, &it.copied, limit, builder)
+            })?;
+            match found {
+                Found::Events(events, head) => {
+                    let moved = self.position_at(head) != self.life.position;
+                    if !events.is_empty() || moved || at.forced {
+                        self.life.position = self.position_at(head);
+                        self.send(link, events, self.life.position.clone(), SourceState::Streaming, seen_at)?;
+                    }
+                    at = At { head, forced: false };
+                    self.life.healthy = true;
+                    self.tell(link, SourceHealth::Streaming)?;
+                    let current = Message::Current(self.spec.index, seen_at);
+                    link.sender.send(current).map_err(|_| Fault::Stopped)?;
+                }
+                Found::WentBack(reason) => {
+                    at = self.copy_all(link, Some(format!("source-went-back: {reason}")))?;
+                    continue;
+                }
+                Found::Copy(readers) => {
+                    at = self.copy_again(link, &readers, at)?;
+                    continue;
+                }
+                Found::TooMany => {
+                    at = self.copy_all(link, None)?;
+                    continue;
+                }
+            }
+            self.trim_log(link)?;
+            self.wait(watch, version)?;
+        }
+    }
+
+    /// Where to read on: at the old position when this is the log it belongs to, else behind a new copy.
+    fn resume(&mut self, link: &Link) -> Result<At, Fault> {
+        let position = self.life.position.clone();
+        if position.log.is_empty() {
+            return self.copy_all(link, None);
+        }
+        let Some((uuid, version)) = position.log.rsplit_once('/').filter(|it| it.0 == self.layout.uuid) else {
+            let reason = "the change log was created anew".to_string();
+            return self.copy_all(link, Some(reason));
+        };
+        debug_assert_eq!(uuid, self.layout.uuid);
+        let at = At { head: Head { id: position.id as i64, nonce: position.nonce }, forced: false };
+        let doubtful = match version.parse() {
+            Ok(version) => self.layout.doubtful_since(version),
+            Err(_) => (0..self.layout.readers.len()).collect(),
+        };
+        match doubtful.is_empty() {
+            true => Ok(at),
+            false => self.copy_again(link, &doubtful, at),
+        }
+    }
+
+    /// Copies every table; the log is read from its present end on.
+    fn copy_all(&mut self, link: &Link, reason: Option<String>) -> Result<At, Fault> {
+        if let Some(reason) = reason {
+            let reason = format!("{reason}; copying all tables again");
+            self.tell(link, SourceHealth::Retrying { reason })?;
+        }
+        let head = self.read(|it| it.head())?;
+        let all: Vec<_> = (0..self.layout.readers.len()).collect();
+        let position = self.life.position.clone();
+        self.copy(link, &all, &position)?;
+        Ok(At { head, forced: true })
+    }
+
+    /// Copies some tables; the log is read on from where it was.
+    fn copy_again(&mut self, link: &Link, readers: &[usize], at: At) -> Result<At, Fault> {
+        let position = self.life.position.clone();
+        self.copy(link, readers, &position)?;
+        Ok(At { head: at.head, forced: true })
+    }
+
+    /// Verifies the layout again when the schema changed, and returns the tables to copy.
+    fn changed_schema(&mut self) -> Result<Vec<usize>, Fault> {
+        let layout = self.read(|it| {
+            if log::schema_version(&it.connection)? == it.layout.schema_version {
+                return Ok(None);
+            }
+            Layout::verify(&it.connection, it.spec, it.path).map(Some)
+        })?;
+        let Some(layout) = layout else { return Ok(Vec::new()) };
+        if layout.uuid != self.layout.uuid {
+            return Err(Fault::Retry("the change log was created anew".into()));
+        }
+        if let Some(reason) = layout.retyped(&self.layout) {
+            return Err(Fault::Halt(reason));
+        }
+        let doubtful = layout.doubtful(&self.layout);
+        self.layout = layout;
+        Ok(doubtful)
+    }
+
+    /// Inside a read transaction: fails when the layout is not the one of this transaction.
+    pub(super) fn check_schema(&self) -> Result<(), Fault> {
+        match log::schema_version(&self.connection)? == self.layout.schema_version {
+            true => Ok(()),
+            false => Err(Fault::Retry("the schema changed while it was read".into())),
+        }
+    }
+
+    pub(super) fn head(&self) -> Result<Head, Fault> {
+        log::head(&self.connection)?.ok_or_else(|| {
+            Fault::Halt(format!("the change log is empty: run `vantage capture install {}`", self.path.display()))
+        })
+    }
+
+    /// Runs `read` in one read transaction.
+    pub(super) fn read<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        let result = read(self);
+        // Rolling back a transaction that only read is how it ends, whatever came of it.
+        let ended = self.connection.prepare_cached("ROLLBACK")?.execute([]);
+        let value = result?;
+        ended?;
+        Ok(value)
+    }
+
+    pub(super) fn tell(&mut self, link: &Link, health: SourceHealth) -> Result<(), Fault> {
+        self.life.tell(self.spec, link, health)
+    }
+
+    pub(super) fn send(
+        &self,
+        link: &Link,
+        events: Vec<Event>,
+        position: Position,
+        state: SourceState,
+        seen_at: Instant,
+    ) -> Result<(), Fault> {
+        if link.stopped() {
+            return Err(Fault::Stopped);
+        }
+        let batch = Batch { source: self.spec.index, events, position, state, seen_at };
+        link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
+    }
+
+    fn position_at(&self, head: Head) -> Position {
+        Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce }
+    }
+
+    fn data_version(&self) -> Result<i64, Fault> {
+        Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Fails when another file lies at the path than the one that is open.
+    fn check_file(&self) -> Result<(), Fault> {
+        match identity_of(self.path)? == self.file {
+            true => Ok(()),
+            false => Err(Fault::Retry(format!("{} was replaced by another file; opening it", self.path.display()))),
+        }
+    }
+
+    fn trim_log(&mut self, link: &Link) -> Result<(), Fault> {
+        let durable = link.durable.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        match durable.filter(|it| it.log.rsplit_once('/').is_some_and(|it| it.0 == self.layout.uuid)) {
+            Some(durable) => {
+                let until = durable.id.min(self.life.position.id) as i64;
+                Ok(self.trim.run(&self.connection, until)?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when the file has moved on from `version`, or after a while.
+    fn wait(&mut self, watch: &mut Watch, version: i64) -> Result<(), Fault> {
+        if self.data_version()? == version && watch.wait(SAFETY_POLL) {
+            watch.look_closely(|| Ok::<_, Fault>(self.data_version()? != version))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the log is read on, and whether a batch must be sent even when nothing is there.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    head: Head,
+    forced: bool,
+}
+
+fn identity_of(path: &Path) -> Result<(u64, u64), Fault> {
+    match std::fs::metadata(path) {
+        Ok(data) => Ok((data.dev(), data.ino())),
+        Err(error) => Err(Fault::Retry(format!("{}: {error}", path.display()))),
+    }
+}

@@ -1,0 +1,267 @@
+//! The shape of an SQLite table as far as capture needs it: columns, the key its rows are logged by, unique constraints.
+//!
+//! A shape is either complete or refused with a reason; no constraint is overlooked.
+
+use rusqlite::{Connection, OptionalExtension};
+
+/// One table.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shape {
+    /// The name as the file spells it.
+    pub(super) name: String,
+    pub(super) columns: Vec<ShapeColumn>,
+    /// WITHOUT ROWID.
+    pub(super) without_rowid: bool,
+    /// The name by which the rowid can be addressed; some tables have columns of all three names.
+    pub(super) rowid: Option<&'static str>,
+    pub(super) key: LogKey,
+    /// Every unique constraint besides the rowid, the primary key's included.
+    pub(super) uniques: Vec<Unique>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ShapeColumn {
+    pub(super) name: String,
+    /// The declared type, as written.
+    pub(super) declared: String,
+    pub(super) not_null: bool,
+}
+
+/// What identifies a row in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum LogKey {
+    /// The rowid; the column that is its alias, if there is one.
+    Rowid { alias: Option<usize> },
+    /// These columns, none of which is ever NULL.
+    Columns(Vec<Part>),
+}
+
+/// A column under a collation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    pub(super) column: usize,
+    pub(super) collation: String,
+}
+
+/// A UNIQUE or PRIMARY KEY constraint or a unique index.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Unique {
+    pub(super) parts: Vec<Part>,
+    pub(super) is_primary: bool,
+}
+
+/// How SQLite converts values stored in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Affinity {
+    Integer,
+    Real,
+    Numeric,
+    Text,
+    Blob,
+}
+
+/// Why there is no shape.
+#[derive(Debug)]
+pub(super) enum NoShape {
+    /// There is no such table.
+    Absent,
+    /// It exists and cannot be captured.
+    Refused(String),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for NoShape {
+    fn from(error: rusqlite::Error) -> NoShape {
+        NoShape::Sqlite(error)
+    }
+}
+
+/// A table as `PRAGMA table_list` shows it.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    /// `table`, `view`, `virtual` or `shadow`.
+    pub(super) kind: String,
+    without_rowid: bool,
+}
+
+/// An identifier in double quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The tables of the file that belong to its owner, by name.
+pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' \
+         AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_vantage\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok(Listed { name: row.get(0)?, kind: row.get(1)?, without_rowid: row.get(2)? }))?;
+    rows.collect()
+}
+
+/// The shape of the table called `name`.
+pub(super) fn shape(connection: &Connection, name: &str) -> Result<Shape, NoShape> {
+    let listed = connection
+        .prepare_cached(
+            "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+        )?
+        .query_row([name], |row| Ok(Listed { name: row.get(0)?, kind: row.get(1)?, without_rowid: row.get(2)? }))
+        .optional()?
+        .ok_or(NoShape::Absent)?;
+    match listed.kind.as_str() {
+        "table" => {}
+        "view" => return Err(NoShape::Refused("it is a view".into())),
+        other => return Err(NoShape::Refused(format!("it is a {other} table"))),
+    }
+    let (columns, primary) = columns(connection, &listed.name)?;
+    let uniques = uniques(connection, &listed.name)?;
+    let taken = |name: &&&str| !columns.iter().any(|it| it.name.eq_ignore_ascii_case(name));
+    let rowid = if listed.without_rowid { None } else { ["rowid", "_rowid_", "oid"].iter().find(taken).copied() };
+    let primary_index = uniques.iter().find(|it| it.is_primary);
+    let key = match (primary.as_slice(), primary_index) {
+        // A primary key without an index of its own is the rowid under another name.
+        ([column], None) => LogKey::Rowid { alias: Some(*column) },
+        (_, Some(index)) if listed.without_rowid || primary.iter().all(|it| columns[*it].not_null) => {
+            LogKey::Columns(index.parts.clone())
+        }
+        _ => LogKey::Rowid { alias: None },
+    };
+    let shape = Shape { name: listed.name, columns, without_rowid: listed.without_rowid, rowid, key, uniques };
+    refuse_unusable_key(&shape)?;
+    Ok(shape)
+}
+
+impl Shape {
+    /// The column called `name`; SQLite ignores the case of ASCII letters.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|it| it.name.eq_ignore_ascii_case(name))
+    }
+
+    /// How many values a logged key has.
+    pub(super) fn key_width(&self) -> usize {
+        match &self.key {
+            LogKey::Rowid { .. } => 1,
+            LogKey::Columns(parts) => parts.len(),
+        }
+    }
+
+    /// What addresses the rowid: its alias or one of its three names, quoted.
+    pub(super) fn rowid_name(&self) -> Option<String> {
+        match self.key {
+            LogKey::Rowid { alias: Some(column) } => Some(quoted(&self.columns[column].name)),
+            _ => self.rowid.map(quoted),
+        }
+    }
+
+    /// The key in words.
+    pub(super) fn key_words(&self) -> String {
+        let names = |columns: &[usize]| {
+            let names: Vec<_> = columns.iter().map(|it| self.columns[*it].name.as_str()).collect();
+            format!("primary key ({})", names.join(", "))
+        };
+        match &self.key {
+            LogKey::Rowid { alias: Some(column) } => names(&[*column]),
+            LogKey::Rowid { alias: None } => "rowid".into(),
+            LogKey::Columns(parts) => names(&parts.iter().map(|it| it.column).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Whether VACUUM may give rows other keys.
+    pub(super) fn is_renumbered_by_vacuum(&self) -> bool {
+        self.key == LogKey::Rowid { alias: None }
+    }
+}
+
+impl ShapeColumn {
+    /// SQLite's five rules; in a STRICT table the same names lead to the same storage, and ANY converts nothing.
+    pub(super) fn affinity(&self) -> Affinity {
+        let name = self.declared.to_ascii_uppercase();
+        let has = |part: &str| name.contains(part);
+        if has("INT") {
+            Affinity::Integer
+        } else if has("CHAR") || has("CLOB") || has("TEXT") {
+            Affinity::Text
+        } else if name.is_empty() || has("BLOB") || name == "ANY" {
+            Affinity::Blob
+        } else if has("REAL") || has("FLOA") || has("DOUB") {
+            Affinity::Real
+        } else {
+            Affinity::Numeric
+        }
+    }
+}
+
+/// The columns, and which of them are the primary key in its order.
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<ShapeColumn>, Vec<usize>)> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+    let mut rows = statement.query([table])?;
+    let mut columns = Vec::new();
+    let mut primary: Vec<(i64, usize)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let place: i64 = row.get(3)?;
+        if place > 0 {
+            primary.push((place, columns.len()));
+        }
+        // SQLite appends this to the type of a generated column.
+        let declared: String = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+        let upper = declared.to_ascii_uppercase();
+        let end = upper.find("GENERATED ALWAYS").unwrap_or(declared.len());
+        columns.push(ShapeColumn { name: row.get(0)?, declared: declared[..end].trim().into(), not_null: row.get(2)? });
+    }
+    primary.sort_unstable();
+    Ok((columns, primary.into_iter().map(|it| it.1).collect()))
+}
+
+fn uniques(connection: &Connection, table: &str) -> Result<Vec<Unique>, NoShape> {
+    let mut list = connection
+        .prepare_cached("SELECT name, origin, partial FROM pragma_index_list(?1) WHERE \"unique\" = 1 ORDER BY name")?;
+    let indexes: Vec<(String, String, bool)> =
+        list.query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<_>>()?;
+    let mut uniques = Vec::new();
+    for (name, origin, partial) in indexes {
+        if partial {
+            return Err(NoShape::Refused(format!(
+                "unique index {name:?} is partial, so the rows REPLACE deletes cannot be known"
+            )));
+        }
+        let mut info =
+            connection.prepare_cached("SELECT cid, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno")?;
+        let mut rows = info.query([&name])?;
+        let mut parts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let column: i64 = row.get(0)?;
+            let column = usize::try_from(column).map_err(|_| {
+                NoShape::Refused(format!(
+                    "unique index {name:?} is on an expression, so the rows REPLACE deletes cannot be known"
+                ))
+            })?;
+            parts.push(Part { column, collation: row.get::<_, String>(1)?.to_ascii_uppercase() });
+        }
+        uniques.push(Unique { parts, is_primary: origin == "pk" });
+    }
+    Ok(uniques)
+}
+
+fn refuse_unusable_key(shape: &Shape) -> Result<(), NoShape> {
+    match &shape.key {
+        LogKey::Rowid { .. } if shape.rowid_name().is_none() => Err(NoShape::Refused(
+            "it has no usable key: its columns take all names of the rowid (rowid, _rowid_, oid)".into(),
+        )),
+        LogKey::Columns(parts) => match parts.iter().find(|it| !is_built_in(&it.collation)) {
+            Some(part) => Err(NoShape::Refused(format!(
+                "key column {:?} has the collation {}, which only its owner knows",
+                shape.columns[part.column].name, part.collation
+            ))),
+            None => Ok(()),
+        },
+        LogKey::Rowid { .. } => Ok(()),
+    }
+}
+
+fn is_built_in(collation: &str) -> bool {
+    matches!(collation, "BINARY" | "NOCASE" | "RTRIM")
+}

@@ -1,0 +1,56 @@
+//! Copies whole tables in chunks, each in a short read transaction of its own, so that writers' logs stay short.
+//!
+//! Rows that change while the copy runs are in the log behind the place where it began, and are looked up again
+//! before anything is called consistent.
+
+use std::time::{Duration, Instant};
+
+use super::fault::Fault;
+use super::run::Follower;
+use crate::change::{Position, SourceHealth, SourceState};
+use crate::source::Link;
+
+/// Progress is told this often.
+const TELL: Duration = Duration::from_millis(200);
+
+impl Follower<'_> {
+    /// Copies the tables of `readers`. Batches carry `position`, that of the last consistent batch, so that a crash
+    /// in between begins again.
+    pub(super) fn copy(&mut self, link: &Link, readers: &[usize], position: &Position) -> Result<(), Fault> {
+        let head = self.read(|it| it.head())?;
+        readers.iter().for_each(|it| self.copied[*it] = head.id);
+        let mut total = 0;
+        for index in readers {
+            total += self.read(|it| Ok(it.layout.readers[*index].count(&it.connection)?))?;
+        }
+        let tables = readers.iter().map(|it| self.layout.readers[*it].table).collect();
+        let mut state = SourceState::SnapshotStart(tables);
+        let mut rows = 0;
+        self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total) })?;
+        let mut told = Instant::now();
+        for index in readers {
+            let mut after = None;
+            loop {
+                let seen_at = Instant::now();
+                let mut events = Vec::new();
+                let next = self.read(|it| {
+                    it.check_schema()?;
+                    let Follower { connection, layout, builder, .. } = it;
+                    Ok(layout.readers[*index].chunk(connection, after.as_deref(), builder, &mut events)?)
+                })?;
+                rows += events.len() as u64;
+                self.send(link, events, position.clone(), state, seen_at)?;
+                state = SourceState::Snapshot;
+                if told.elapsed() > TELL {
+                    self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total.max(rows)) })?;
+                    told = Instant::now();
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}

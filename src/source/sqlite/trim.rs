@@ -1,0 +1,59 @@
+//! Takes away lines of the log that nobody will read again, in small steps that never wait for a writer.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+
+/// Lines a statement deletes at most.
+const STEP: i64 = 500;
+/// When fewer lines are left to delete, that waits for this long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Time spent on deleting between two looks at the log.
+const TURN: Duration = Duration::from_millis(2);
+
+/// How far the log is trimmed.
+#[derive(Debug)]
+pub(super) struct Trim {
+    /// All lines before this one are deleted.
+    done: i64,
+    last: Instant,
+}
+
+impl Trim {
+    pub(super) fn new() -> Trim {
+        Trim { done: 0, last: Instant::now() }
+    }
+
+    /// Deletes lines before `durable`, which is kept: it is what proves, after a restart, that this is the same log.
+    /// The newest line is never before the durable one, so it is kept as well.
+    pub(super) fn run(&mut self, connection: &Connection, durable: i64) -> rusqlite::Result<()> {
+        if durable <= self.done || (durable - self.done < STEP && self.last.elapsed() < PAUSE) {
+            return Ok(());
+        }
+        let start = Instant::now();
+        self.last = start;
+        let mut statement = connection.prepare_cached(
+            "DELETE FROM _vantage_changes WHERE id IN \
+             (SELECT id FROM _vantage_changes WHERE id < ?1 ORDER BY id LIMIT ?2)",
+        )?;
+        while start.elapsed() < TURN {
+            match statement.execute([durable, STEP]) {
+                Ok(count) if (count as i64) < STEP => {
+                    self.done = durable;
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(error)
+                    if matches!(
+                        error.sqlite_error_code(),
+                        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+                    ) =>
+                {
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
