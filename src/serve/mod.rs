@@ -1,1 +1,41 @@
 //! Read-only out: HTTP and SQL over published epochs.
+//!
+//! Nothing here can write: the endpoints see the status board and immutable epochs, and ad-hoc SQL passes an
+//! allow-list of plan nodes and functions. Every answer names the epoch it was read from.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /v1/views` | what is served, with columns, keys, indexes and states |
+//! | `GET /v1/schema/{view}` | one of them |
+//! | `GET /v1/views/{view}?col=op.value&select=…&order=…&limit=…&cursor=…` | rows, as a JSON array |
+//! | `GET /v1/views/{view}/{key}` | one row; a composite key is written with commas, each part percent-encoded |
+//! | `POST /v1/views/{view}/batch` | many keys in one call |
+//! | `POST /v1/sql` | a query with parameters |
+//! | `GET /livez`, `/readyz`, `/metrics` | health |
+
+mod access;
+mod batch;
+mod calendar;
+mod condition;
+mod describe;
+mod filter;
+mod gate;
+mod health;
+mod json;
+mod list;
+mod metrics;
+mod options;
+mod percent;
+mod problem;
+mod read;
+mod router;
+mod served;
+mod sql;
+mod value;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use options::{ServeError, ServeOptions, check_listen};
+pub use router::serve;

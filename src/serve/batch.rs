@@ -1,0 +1,93 @@
+//! Many keys in one call: `POST /v1/views/{view}/batch` with `{"keys": [1, 2]}` or `{"keys": [[1, "a"], [2, "b"]]}`.
+//!
+//! The answer is `{"rows": […]}` in the order of the keys, `null` where there is no row. A row that cannot be shown
+//! costs only itself: it is `null` too, and `"problems"` tells its place and why.
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::filter;
+use super::json;
+use super::problem::Problem;
+use super::read::{json_response, write_row};
+use super::router::App;
+use super::served::Served;
+use super::value::parse_json;
+use super::wait;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    keys: Vec<Box<RawValue>>,
+    select: Option<Vec<String>>,
+}
+
+/// `POST /v1/views/{view}/batch`
+pub(crate) async fn batch(app: &App, request: Request<Body>, view: &str) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let body = app.body(body).await?;
+    let directory = app.directory();
+    let served = directory.find(view)?;
+    served.check_live()?;
+    filter::check_key(served)?;
+    let ask: Ask = serde_json::from_slice(&body)
+        .map_err(|it| Problem::bad_request(format!("the body must be like {{\"keys\": [1, 2]}}: {it}")))?;
+    if ask.keys.len() > app.options.max_rows {
+        return Err(Problem::bad_request(format!("at most {} keys may be asked for at once", app.options.max_rows)));
+    }
+    let select = ask.select.map(|it| filter::parse_select(served, &it.join(","))).transpose()?;
+    let keys = ask.keys.iter().map(|it| parse_key(served, it.get())).collect::<Result<Vec<_>, _>>()?;
+    let epoch = wait::epoch_for(&app.board, &app.options, &head.headers).await?;
+    let rows = epoch.get_many(served.relation.id, &keys)?;
+    let mut out = b"{\"rows\":[".to_vec();
+    let mut problems = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let start = out.len();
+        let written = row.as_ref().map(|row| write_row(served, row, select.as_deref(), &mut out));
+        if let Some(Err(problem)) = &written {
+            problems.push((at, problem.clone()));
+        }
+        if !matches!(written, Some(Ok(()))) {
+            out.truncate(start);
+            out.extend_from_slice(b"null");
+        }
+    }
+    out.push(b']');
+    for (at, (row, problem)) in problems.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b",\"problems\":[{\"row\":" } else { b",{\"row\":" });
+        json::write_int(*row, &mut out);
+        out.extend_from_slice(b",\"problem\":");
+        problem.write(&mut out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(if problems.is_empty() { b"}" } else { b"]}" });
+    let mut response = json_response(out);
+    app.describe(&mut response, &epoch, &served.relation.sources);
+    Ok(response)
+}
+
+/// The encoded key of a JSON value, or of an array of them for a composite key.
+fn parse_key(served: &Served, json: &str) -> Result<Vec<u8>, Problem> {
+    let schema = &served.relation.schema;
+    let parts: Vec<&RawValue> = if json.starts_with('[') {
+        serde_json::from_str(json).map_err(|it| Problem::bad_value(format!("{json}: {it}")))?
+    } else {
+        vec![serde_json::from_str(json).map_err(|it| Problem::bad_value(format!("{json}: {it}")))?]
+    };
+    if parts.len() != schema.key.len() {
+        return Err(filter::wrong_parts(served, parts.len()));
+    }
+    let value = |(part, json): (&crate::change::KeyColumn, &&RawValue)| {
+        let column = &schema.columns[part.column];
+        parse_json(json.get(), column.data_type)
+            .map_err(|it| Problem::bad_value(format!("{}: {it}", column.name)))
+    };
+    let values = schema.key.iter().zip(&parts).map(value).collect::<Result<Vec<_>, _>>()?;
+    Ok(filter::encode(served, &values))
+}

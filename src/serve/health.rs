@@ -1,0 +1,61 @@
+//! `/livez` says that the process answers; `/readyz` whether everything it serves is complete and followed.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::read::json_response;
+use super::router::App;
+use crate::change::SourceHealth;
+use crate::store::RelationState;
+
+/// `GET /livez`
+pub(crate) fn livez() -> Response {
+    json_response(b"{\"status\":\"ok\"}".to_vec())
+}
+
+/// `GET /readyz`: 200, or 503 with every reason.
+pub(crate) fn readyz(app: &App) -> Response {
+    let reasons = reasons(app);
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = if reasons.is_empty() { "ready" } else { "not ready" };
+    let body = json!({ "status": word, "reasons": reasons }).to_string();
+    let mut response = json_response(body.into_bytes()).into_response();
+    *response.status_mut() = status;
+    response
+}
+
+fn reasons(app: &App) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if app.draining() {
+        reasons.push("the process is shutting down".into());
+    }
+    if let Some(reason) = app.board.halted() {
+        reasons.push(format!("intake stopped: {reason}"));
+    }
+    for source in app.board.sources() {
+        let name = &source.name;
+        match &*source.health.read().unwrap_or_else(|it| it.into_inner()) {
+            SourceHealth::Streaming => {}
+            SourceHealth::Connecting => reasons.push(format!("source {name} is connecting")),
+            SourceHealth::Snapshotting { rows, total } => {
+                let of = total.map_or(String::new(), |it| format!(" of {it}"));
+                reasons.push(format!("source {name} is being copied: {rows}{of} rows"));
+            }
+            SourceHealth::Retrying { reason } => reasons.push(format!("source {name} is tried again: {reason}")),
+            SourceHealth::Halted { reason } => reasons.push(format!("source {name} is halted: {reason}")),
+        }
+    }
+    for served in &app.directory().relations {
+        let name = &served.relation.name;
+        match served.state() {
+            RelationState::Live => {}
+            RelationState::Building { done, total } => {
+                let of = total.map_or(String::new(), |it| format!(" of {it}"));
+                reasons.push(format!("{name} is being built: {done}{of} rows"));
+            }
+            RelationState::Failed { reason } => reasons.push(format!("{name} cannot be kept: {reason}")),
+        }
+    }
+    reasons
+}

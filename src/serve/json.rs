@@ -1,0 +1,140 @@
+//! Values as JSON text, written straight from rows.
+//!
+//! Integers and decimals are number literals with all their digits, so that 2⁵³ + 1 and 0.10 survive; floats have the
+//! fewest digits that read back as the same float; what JSON numbers cannot say (NaN, ±Infinity) is a string.
+
+use super::calendar;
+use crate::change::{DataType, Datum};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends one value. An error cell is not written: its message comes back.
+pub(crate) fn write_datum<'a>(datum: Datum<'a>, data_type: DataType, out: &mut Vec<u8>) -> Result<(), &'a str> {
+    match datum {
+        Datum::Null => out.extend_from_slice(b"null"),
+        Datum::Error(message) => return Err(message),
+        Datum::Boolean(it) => out.extend_from_slice(if it { b"true" } else { b"false" }),
+        Datum::Int(it) => match data_type {
+            DataType::Date => quoted(out, |out| calendar::write_date(it, out)),
+            DataType::Timestamp => quoted(out, |out| calendar::write_timestamp(it, out)),
+            DataType::TimestampTz => quoted(out, |out| {
+                calendar::write_timestamp(it, out);
+                out.push(b'Z');
+            }),
+            _ => write_int(it, out),
+        },
+        Datum::Float(it) => write_float(it, out),
+        Datum::Decimal(it) => match data_type {
+            DataType::Decimal { scale, .. } => write_decimal(it, scale, out),
+            _ => write_decimal(it, 0, out),
+        },
+        Datum::Text(it) => write_text(it, out),
+        Datum::Bytes(it) => write_bytes(it, out),
+    }
+    Ok(())
+}
+
+/// Appends an integer.
+pub(crate) fn write_int(value: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a float.
+pub(crate) fn write_float(value: f64, out: &mut Vec<u8>) {
+    if value.is_nan() {
+        out.extend_from_slice(b"\"NaN\"");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
+    } else {
+        // Writing to a Vec cannot fail, and the value is finite.
+        let _ = serde_json::to_writer(out, &value);
+    }
+}
+
+/// Appends a decimal of 10^-`scale` units with all `scale` digits behind the point.
+pub(crate) fn write_decimal(value: i128, scale: u8, out: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(value.unsigned_abs()).as_bytes();
+    let scale = usize::from(scale);
+    if value < 0 {
+        out.push(b'-');
+    }
+    if scale == 0 {
+        out.extend_from_slice(digits);
+    } else if digits.len() > scale {
+        let point = digits.len() - scale;
+        out.extend_from_slice(&digits[..point]);
+        out.push(b'.');
+        out.extend_from_slice(&digits[point..]);
+    } else {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + scale - digits.len(), b'0');
+        out.extend_from_slice(digits);
+    }
+}
+
+/// Appends a string.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Appends bytes as PostgreSQL's hex form.
+pub(crate) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"\\\\x");
+    for byte in bytes {
+        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    }
+    out.push(b'"');
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(datum: Datum<'_>, data_type: DataType) -> String {
+        let mut out = Vec::new();
+        write_datum(datum, data_type, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn values_keep_all_their_digits() {
+        let money = DataType::Decimal { precision: 38, scale: 2 };
+        let cases = [
+            (Datum::Int(9_007_199_254_740_993), DataType::Int64, "9007199254740993"),
+            (Datum::Int(i64::MIN), DataType::Int64, "-9223372036854775808"),
+            (Datum::Decimal(10), money, "0.10"),
+            (Datum::Decimal(-5), money, "-0.05"),
+            (Datum::Decimal(0), money, "0.00"),
+            (Datum::Decimal(i128::MIN), money, "-1701411834604692317316873037158841057.28"),
+            (Datum::Decimal(12345), DataType::Decimal { precision: 9, scale: 0 }, "12345"),
+            (Datum::Decimal(1), DataType::Decimal { precision: 38, scale: 38 }, "0.00000000000000000000000000000000000001"),
+            (Datum::Float(0.1 + 0.2), DataType::Float64, "0.30000000000000004"),
+            (Datum::Float(5e-324), DataType::Float64, "5e-324"),
+            (Datum::Float(f64::NAN), DataType::Float64, "\"NaN\""),
+            (Datum::Float(f64::NEG_INFINITY), DataType::Float64, "\"-Infinity\""),
+            (Datum::Text("a\"\\\n\u{1}é\u{2028}"), DataType::Text, "\"a\\\"\\\\\\n\\u0001é\u{2028}\""),
+            (Datum::Bytes(&[0, 0xAB]), DataType::Bytes, "\"\\\\x00ab\""),
+            (Datum::Int(20_000), DataType::Date, "\"2024-10-04\""),
+            (Datum::Int(0), DataType::TimestampTz, "\"1970-01-01T00:00:00Z\""),
+            (Datum::Boolean(false), DataType::Boolean, "false"),
+            (Datum::Null, DataType::Text, "null"),
+        ];
+        for (datum, data_type, expected) in cases {
+            assert_eq!(json(datum, data_type), expected);
+            serde_json::from_str::<serde_json::Value>(expected).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_error_cell_is_no_value() {
+        assert_eq!(write_datum(Datum::Error("1 / 0"), DataType::Int64, &mut Vec::new()), Err("1 / 0"));
+    }
+}

@@ -1,0 +1,241 @@
+//! The planner and the plans it made.
+//!
+//! The session has no object stores, no disk, no table functions and a bounded memory pool; its catalog holds the
+//! served relations and nothing else. Plans belong to one list of relations: when the list changes, all are dropped.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+    TableProvider,
+};
+use datafusion::error::{DataFusionError, Result as SqlResult};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder, SessionStateDefaults};
+use datafusion::execution::TaskContext;
+use datafusion::optimizer::Analyzer;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
+
+use super::arrow_json::{Values, sql_name};
+use super::cache::Cache;
+use super::checked::CheckArithmetic;
+use super::failure::problem;
+use super::statement::{Statement, prepare};
+use super::table::Table;
+use super::{close, functions, open, parameters};
+use crate::serve::options::ServeError;
+use crate::serve::problem::Problem;
+use crate::serve::served::Directory;
+use crate::store::Epoch;
+
+/// How many statements and execution plans are kept at least.
+const KEPT_STATEMENTS: usize = 512;
+const KEPT_PLANS: usize = 512;
+
+/// Plans and executes queries over one list of relations.
+pub(crate) struct Engine {
+    directory: Arc<Directory>,
+    state: SessionState,
+    statements: Cache<Arc<Statement>>,
+    plans: Cache<Arc<dyn ExecutionPlan>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine whose statements together use at most `memory` bytes.
+    pub(crate) fn new(directory: Arc<Directory>, memory: usize) -> Result<Engine, ServeError> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc()
+            .map_err(|it| ServeError::Sql(it.to_string()))?;
+        // The file system is the one store DataFusion knows from the start.
+        let files = ObjectStoreUrl::local_filesystem();
+        runtime.deregister_object_store(files.as_ref()).map_err(|it| ServeError::Sql(it.to_string()))?;
+        Ok(Engine::over(directory, runtime))
+    }
+
+    fn over(directory: Arc<Directory>, runtime: Arc<RuntimeEnv>) -> Engine {
+        let state = session(&directory, runtime);
+        Engine { directory, state, statements: Cache::new(KEPT_STATEMENTS), plans: Cache::new(KEPT_PLANS) }
+    }
+
+    /// Whether it plans over this list.
+    pub(crate) fn serves(&self, directory: &Arc<Directory>) -> bool {
+        Arc::ptr_eq(&self.directory, directory)
+    }
+
+    /// The same engine over another list.
+    pub(crate) fn for_directory(&self, directory: Arc<Directory>) -> Engine {
+        Engine::over(directory, Arc::clone(self.state.runtime_env()))
+    }
+
+    /// The checked plan of `sql`, and whether it was known.
+    pub(crate) async fn statement(&self, sql: &str) -> Result<(Arc<Statement>, bool), Problem> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok((statement, true));
+        }
+        let statement = Arc::new(prepare(&self.state, sql).await?);
+        self.statements.insert(sql.into(), Arc::clone(&statement));
+        Ok((statement, false))
+    }
+
+    /// A plan ready for execution, and whether it was known.
+    pub(crate) async fn physical(
+        &self,
+        sql: &str,
+        statement: &Statement,
+        params: &[&str],
+    ) -> Result<(Arc<dyn ExecutionPlan>, bool), Problem> {
+        // JSON texts have no zero bytes, so the parts cannot be mistaken for each other.
+        let key = std::iter::once(sql).chain(params.iter().copied()).collect::<Vec<_>>().join("\0");
+        if let Some(plan) = self.plans.get(&key).filter(|_| statement.constant) {
+            return Ok((plan, true));
+        }
+        let values = parameters::bind(&statement.parameters, params)?;
+        let fail = |it: DataFusionError| problem(&it);
+        let mut logical = statement.plan.clone();
+        if !values.is_empty() {
+            logical = logical.replace_params_with_values(&values.into()).map_err(fail)?;
+        }
+        let plan = if statement.constant {
+            self.state.create_physical_plan(&logical).await
+        } else {
+            // now() is the time at which planning begins.
+            let mut state = self.state.clone();
+            state.mark_start_execution();
+            state.create_physical_plan(&logical).await
+        };
+        let plan = plan.map_err(fail)?;
+        if statement.constant {
+            self.plans.insert(key, Arc::clone(&plan));
+        }
+        Ok((plan, false))
+    }
+
+    /// Runs `plan` on `epoch`, into the body of the answer.
+    pub(crate) async fn execute(
+        &self,
+        statement: &Statement,
+        plan: Arc<dyn ExecutionPlan>,
+        epoch: &Arc<Epoch>,
+        max_rows: usize,
+    ) -> Result<Vec<u8>, Problem> {
+        let fail = |it: DataFusionError| problem(&it);
+        // Joins and subqueries keep what they have built; every execution needs its own.
+        let plan = reset_plan_states(plan).map_err(fail)?;
+        let schema = plan.schema();
+        let mut out = Vec::with_capacity(1024);
+        let types = schema.fields().iter().map(|it| sql_name(it.data_type()));
+        open(statement.labels.iter().map(String::as_str).zip(types), &mut out);
+        let mut batches = execute_stream(plan, self.task(epoch)).map_err(fail)?;
+        let mut rows = 0;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(fail)?;
+            if rows + batch.num_rows() > max_rows {
+                let detail = format!("the result has more than the {max_rows} rows one answer may have");
+                return Err(Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
+                    .hint("add a LIMIT, or ask for it in parts"));
+            }
+            let columns = batch.columns().iter().map(Values::new).collect::<SqlResult<Vec<_>>>().map_err(fail)?;
+            for row in 0..batch.num_rows() {
+                out.extend_from_slice(if rows == 0 { b"[" } else { b",[" });
+                rows += 1;
+                for (at, column) in columns.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    column.write(row, &mut out).map_err(fail)?;
+                }
+                out.push(b']');
+            }
+        }
+        close(epoch, &mut out);
+        Ok(out)
+    }
+
+    fn task(&self, epoch: &Arc<Epoch>) -> Arc<TaskContext> {
+        let config = self.state.config().clone().with_extension(Arc::clone(epoch));
+        let (id, runtime) = (self.state.session_id().to_string(), Arc::clone(self.state.runtime_env()));
+        // Plans carry their functions with them; the task needs no registry.
+        let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        Arc::new(TaskContext::new(None, id, config, scalar, higher, aggregate, window, runtime))
+    }
+}
+
+fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let mut config = SessionConfig::new()
+        // One partition: a served query is small, and the other cores have other clients.
+        .with_target_partitions(1)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema("vantage", "public");
+    let options = config.options_mut();
+    options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    // PostgreSQL's: NULL is greater than everything.
+    options.sql_parser.default_null_ordering = "nulls_max".into();
+    // A filter that grows while a plan runs would stay in the cached plan.
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    let mut analyzer = Analyzer::new();
+    analyzer.rules.push(Arc::new(CheckArithmetic::new()));
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_catalog_list(catalog(directory))
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(functions::scalars())
+        .with_aggregate_functions(functions::aggregates())
+        .with_window_functions(functions::windows())
+        .with_analyzer_rules(analyzer.rules)
+        .build()
+}
+
+fn catalog(directory: &Directory) -> Arc<dyn CatalogProviderList> {
+    let table = |served: &Arc<crate::serve::served::Served>| {
+        let table: Arc<dyn TableProvider> = Arc::new(Table::new(Arc::clone(served)));
+        (served.relation.name.clone(), table)
+    };
+    let tables = directory.relations.iter().map(table).collect();
+    let catalog = MemoryCatalogProvider::new();
+    // Registering fails only where the kind of catalog does not allow it; this one does.
+    let _ = catalog.register_schema("public", Arc::new(Relations { tables }));
+    let list = MemoryCatalogProviderList::new();
+    list.register_catalog("vantage".into(), Arc::new(catalog));
+    Arc::new(list)
+}
+
+/// The one schema, which nobody can add to.
+#[derive(Debug)]
+struct Relations {
+    tables: HashMap<String, Arc<dyn TableProvider>>,
+}
+
+#[async_trait]
+impl SchemaProvider for Relations {
+    fn table_names(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> SqlResult<Option<Arc<dyn TableProvider>>> {
+        Ok(self.tables.get(name).cloned())
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
+    }
+}

@@ -1,0 +1,103 @@
+//! Ad-hoc SQL: `POST /v1/sql` with `{"sql": "SELECT … WHERE id = $1", "params": [7]}`.
+//!
+//! DataFusion plans a text once; its logical plan is kept by text, its physical plan by text and parameters, and a
+//! physical plan takes the epoch it reads from when it is executed. A look-up by whole key is recognised in the
+//! logical plan and needs no execution plan at all.
+//!
+//! | step | where |
+//! |---|---|
+//! | parse, refuse what is no query, name columns as PostgreSQL does | `statement` |
+//! | accept a fixed list of plan nodes and functions | `guard`, `functions` |
+//! | arithmetic and sums that fail instead of wrapping | `checked`, `sum` |
+//! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
+//! | rows to Arrow, Arrow to JSON | `columns`, `arrow_json` |
+
+mod arrow_json;
+mod cache;
+mod checked;
+mod columns;
+mod engine;
+mod failure;
+mod functions;
+mod guard;
+mod keyed;
+mod names;
+mod parameters;
+mod pushdown;
+mod scan;
+mod statement;
+mod sum;
+mod table;
+
+pub(crate) use engine::Engine;
+
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json;
+use super::problem::Problem;
+use super::read::json_response;
+use super::router::App;
+use super::served::sources_of;
+use super::wait;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    sql: String,
+    #[serde(default)]
+    params: Vec<Box<RawValue>>,
+}
+
+/// `POST /v1/sql`
+pub(crate) async fn post(app: &App, request: Request<Body>) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let body = app.body(body).await?;
+    let ask: Ask = serde_json::from_slice(&body).map_err(|it| {
+        Problem::bad_request(format!("the body must be like {{\"sql\": \"SELECT 1\", \"params\": []}}: {it}"))
+    })?;
+    let params: Vec<&str> = ask.params.iter().map(|it| it.get()).collect();
+    let engine = app.sql();
+    let (statement, known) = engine.statement(&ask.sql).await?;
+    statement.relations.iter().try_for_each(|it| it.check_live())?;
+    let epoch = wait::epoch_for(&app.board, &app.options, &head.headers).await?;
+    let run = async {
+        if let Some(keyed) = &statement.keyed {
+            let reused = if known { &app.metrics.plans_reused } else { &app.metrics.plans_made };
+            reused.fetch_add(1, Ordering::Relaxed);
+            return keyed.run(&statement, &params, &epoch);
+        }
+        let (plan, reused) = engine.physical(&ask.sql, &statement, &params).await?;
+        let count = if reused { &app.metrics.plans_reused } else { &app.metrics.plans_made };
+        count.fetch_add(1, Ordering::Relaxed);
+        engine.execute(&statement, plan, &epoch, app.options.max_rows).await
+    };
+    let body = tokio::time::timeout(app.options.statement_timeout, run).await.map_err(|_| Problem::timeout())??;
+    let mut response = json_response(body);
+    app.describe(&mut response, &epoch, &sources_of(statement.relations.iter().map(|it| &**it)));
+    Ok(response)
+}
+
+/// Opens the answer: `{"columns":[{"name":…,"type":…}…],"rows":[`.
+fn open<'a>(columns: impl Iterator<Item = (&'a str, String)>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"columns\":[");
+    for (at, (name, data_type)) in columns.enumerate() {
+        out.extend_from_slice(if at == 0 { b"{\"name\":" } else { b",{\"name\":" });
+        json::write_text(name, out);
+        out.extend_from_slice(b",\"type\":");
+        json::write_text(&data_type, out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"rows\":[");
+}
+
+/// Closes it: `],"epoch":"1-42"}`, the value of `Vantage-Epoch`.
+fn close(epoch: &crate::store::Epoch, out: &mut Vec<u8>) {
+    let end = format!("],\"epoch\":\"{}-{}\"}}", epoch.incarnation(), epoch.number());
+    out.extend_from_slice(end.as_bytes());
+}

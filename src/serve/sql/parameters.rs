@@ -1,0 +1,120 @@
+//! PostgreSQL-style parameters: `$1`, typed by where they stand, else by what they are given.
+
+use axum::http::StatusCode;
+use datafusion::arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::failure::problem;
+use crate::change::{DataType, Value};
+use crate::serve::problem::Problem;
+use crate::serve::value::{parse_json, unquote};
+
+/// The types of `$1`, `$2`, …, where the query tells them.
+pub(super) type Parameters = Vec<Option<ArrowType>>;
+
+/// The parameters of `plan`.
+pub(super) fn of(plan: &LogicalPlan) -> Result<Parameters, Problem> {
+    let found = plan.get_parameter_types().map_err(|it| problem(&it))?;
+    let mut parameters = Vec::new();
+    for (id, data_type) in found {
+        let number = id.strip_prefix('$').and_then(|it| it.parse::<usize>().ok()).filter(|it| (1..=1000).contains(it));
+        let Some(number) = number else {
+            let detail = format!("parameters are written $1, $2 and so on, not {id}");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "42601", detail));
+        };
+        if parameters.len() < number {
+            parameters.resize(number, None);
+        }
+        parameters[number - 1] = data_type;
+    }
+    Ok(parameters)
+}
+
+/// Refuses too many or too few values.
+pub(super) fn check_count(parameters: &Parameters, given: usize) -> Result<(), Problem> {
+    if parameters.len() == given {
+        return Ok(());
+    }
+    let detail = format!("the statement has {} parameters, but {given} values were given", parameters.len());
+    Err(Problem::new(StatusCode::BAD_REQUEST, "42P02", detail))
+}
+
+/// The values of the parameters.
+pub(super) fn bind(parameters: &Parameters, given: &[&str]) -> Result<Vec<ScalarValue>, Problem> {
+    check_count(parameters, given.len())?;
+    let one = |(at, (data_type, json)): (usize, (&Option<ArrowType>, &&str))| {
+        let value = match data_type.as_ref().map(known_type) {
+            Some(Some(data_type)) => parse_json(json, data_type).map(|it| scalar(it, data_type)),
+            Some(None) => Err(format!("parameters of type {data_type:?} are not supported")),
+            None => untyped(json),
+        };
+        value.map_err(|it| Problem::bad_value(format!("${}: {it}", at + 1)))
+    };
+    parameters.iter().zip(given).enumerate().map(one).collect()
+}
+
+/// The column type whose values a parameter of this type takes.
+fn known_type(data_type: &ArrowType) -> Option<DataType> {
+    Some(match data_type {
+        ArrowType::Boolean => DataType::Boolean,
+        ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32 => DataType::Int32,
+        ArrowType::Int64 | ArrowType::UInt8 | ArrowType::UInt16 | ArrowType::UInt32 => DataType::Int64,
+        ArrowType::UInt64 => DataType::Decimal { precision: 20, scale: 0 },
+        ArrowType::Float16 | ArrowType::Float32 | ArrowType::Float64 => DataType::Float64,
+        ArrowType::Decimal128(precision, scale) => {
+            DataType::Decimal { precision: *precision, scale: u8::try_from(*scale).ok()? }
+        }
+        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => DataType::Text,
+        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => DataType::Bytes,
+        ArrowType::Date32 | ArrowType::Date64 => DataType::Date,
+        ArrowType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, zone) => {
+            if zone.is_some() { DataType::TimestampTz } else { DataType::Timestamp }
+        }
+        _ => return None,
+    })
+}
+
+/// A value of `data_type` for DataFusion.
+fn scalar(value: Value, data_type: DataType) -> ScalarValue {
+    let null = || ScalarValue::try_from(&super::columns::arrow_type(data_type)).unwrap_or(ScalarValue::Null);
+    match value {
+        Value::Null | Value::Error(_) => null(),
+        Value::Boolean(it) => ScalarValue::Boolean(Some(it)),
+        Value::Float(it) => ScalarValue::Float64(Some(it)),
+        Value::Text(it) => ScalarValue::Utf8(Some(it)),
+        Value::Bytes(it) => ScalarValue::Binary(Some(it)),
+        Value::Decimal(it) => match data_type {
+            DataType::Decimal { precision, scale } => ScalarValue::Decimal128(Some(it), precision, scale as i8),
+            _ => null(),
+        },
+        Value::Int(it) => match data_type {
+            // The parser has checked the range.
+            DataType::Int32 => ScalarValue::Int32(Some(it as i32)),
+            DataType::Date => ScalarValue::Date32(i32::try_from(it).ok()),
+            DataType::Timestamp => ScalarValue::TimestampMicrosecond(Some(it), None),
+            DataType::TimestampTz => ScalarValue::TimestampMicrosecond(Some(it), Some("UTC".into())),
+            _ => ScalarValue::Int64(Some(it)),
+        },
+    }
+}
+
+/// The value of a parameter whose place does not tell its type.
+fn untyped(json: &str) -> Result<ScalarValue, String> {
+    let number = |data_type| parse_json(json, data_type).map(|it| scalar(it, data_type));
+    match json.as_bytes().first() {
+        Some(b'n') => Ok(ScalarValue::Null),
+        Some(b't') => Ok(ScalarValue::Boolean(Some(true))),
+        Some(b'f') => Ok(ScalarValue::Boolean(Some(false))),
+        Some(b'"') => unquote(json).map(|it| ScalarValue::Utf8(Some(it))).ok_or_else(|| "no valid text".into()),
+        Some(b'-' | b'0'..=b'9') if json.contains(['e', 'E']) => number(DataType::Float64),
+        Some(b'-' | b'0'..=b'9') => match json.split_once('.') {
+            None => number(DataType::Int64),
+            Some((_, fraction)) if fraction.len() <= 38 => {
+                number(DataType::Decimal { precision: 38, scale: fraction.len() as u8 })
+            }
+            Some(_) => number(DataType::Float64),
+        },
+        _ => Err("a parameter is a text, a number, true, false or null".into()),
+    }
+}

@@ -1,0 +1,220 @@
+//! The leaf of every execution plan: rows of one relation along an access path, as Arrow batches.
+//!
+//! It holds no epoch. The one to read is taken from the task when the plan is executed, so one plan serves all
+//! epochs, and all leaves of a statement read the same one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult,
+};
+
+use super::columns;
+use crate::change::{KeyColumn, Row};
+use crate::serve::access::{Hit, Path, Walk, choose};
+use crate::serve::condition::Condition;
+use crate::serve::problem::Problem;
+use crate::serve::served::Served;
+use crate::store::Epoch;
+
+/// Rows of one relation.
+#[derive(Debug, Clone)]
+pub(super) struct Scan {
+    served: Arc<Served>,
+    schema: SchemaRef,
+    projection: Vec<usize>,
+    conditions: Vec<Condition>,
+    limit: Option<usize>,
+    path: Path,
+    properties: Arc<PlanProperties>,
+}
+
+impl Scan {
+    pub(super) fn new(
+        served: Arc<Served>,
+        schema: SchemaRef,
+        projection: Vec<usize>,
+        conditions: Vec<Condition>,
+        limit: Option<usize>,
+    ) -> Scan {
+        let path = choose(&served, &conditions, &[], &projection);
+        let properties = properties(EquivalenceProperties::new(Arc::clone(&schema)));
+        Scan { served, schema, projection, conditions, limit, path, properties }
+    }
+
+    /// The columns of `order` as columns of the relation; `None` when it orders by anything else.
+    fn key_columns(&self, order: &[PhysicalSortExpr]) -> Option<Vec<KeyColumn>> {
+        let one = |part: &PhysicalSortExpr| {
+            let column = part.expr.downcast_ref::<Column>()?;
+            let column = *self.projection.get(column.index())?;
+            Some(KeyColumn { column, descending: part.options.descending, nulls_first: part.options.nulls_first })
+        };
+        order.iter().map(one).collect()
+    }
+}
+
+fn properties(equivalence: EquivalenceProperties) -> Arc<PlanProperties> {
+    let partitioning = Partitioning::UnknownPartitioning(1);
+    Arc::new(PlanProperties::new(equivalence, partitioning, EmissionType::Incremental, Boundedness::Bounded))
+}
+
+impl DisplayAs for Scan {
+    fn fmt_as(&self, _kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let relation = &self.served.relation;
+        write!(f, "Scan: {}", relation.name)?;
+        match self.path.index {
+            Some(at) => write!(f, " index={}", relation.indexes[at].name)?,
+            None if self.path.full => write!(f, " all")?,
+            None => write!(f, " key")?,
+        }
+        if self.path.covering {
+            write!(f, " covering")?;
+        }
+        if self.path.reverse {
+            write!(f, " backwards")?;
+        }
+        if !self.path.full {
+            write!(f, " ranges={}", self.path.ranges.len())?;
+        }
+        if !self.path.residual.is_empty() {
+            write!(f, " residual={}", self.path.residual.len())?;
+        }
+        self.limit.map_or(Ok(()), |it| write!(f, " limit={it}"))
+    }
+}
+
+impl ExecutionPlan for Scan {
+    fn name(&self) -> &str {
+        "Scan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.limit
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        Some(Arc::new(Scan { limit, ..self.clone() }))
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let Some(wanted) = self.key_columns(order).filter(|it| !it.is_empty() && self.limit.is_none()) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        let path = choose(&self.served, &self.conditions, &wanted, &self.projection);
+        if !path.ordered {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        let ordered = EquivalenceProperties::new_with_orderings(Arc::clone(&self.schema), vec![order.to_vec()]);
+        let inner = Scan { path, properties: properties(ordered), ..self.clone() };
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(inner) })
+    }
+
+    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let epoch = context.session_config().get_extension::<Epoch>();
+        let epoch = epoch.ok_or_else(|| DataFusionError::Internal("the task has no epoch".into()))?;
+        let walk = Walk::new(&self.path, None);
+        let run = Run { epoch, walk, left: self.limit.unwrap_or(usize::MAX), scan: self.clone() };
+        let batches = futures::stream::try_unfold(run, |mut run| async move {
+            Ok(run.next()?.map(|batch| (batch, run)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+    }
+}
+
+/// One execution of a scan.
+struct Run {
+    epoch: Arc<Epoch>,
+    walk: Walk,
+    left: usize,
+    scan: Scan,
+}
+
+impl Run {
+    /// The next batch, which may be empty; `None` at the end.
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let wanted = if self.scan.path.residual.is_empty() { self.left } else { usize::MAX };
+        let hits = self.walk.next(&self.epoch, &self.scan.served, &self.scan.path, wanted).map_err(Problem::from);
+        let hits = hits.map_err(external)?;
+        if hits.is_empty() {
+            return Ok(None);
+        }
+        let mut rows = Vec::with_capacity(hits.len());
+        for hit in hits {
+            if rows.len() < self.left && self.passes(&hit)? {
+                rows.push(hit.row);
+            }
+        }
+        self.left -= rows.len();
+        self.batch(&rows).map(Some)
+    }
+
+    fn passes(&self, hit: &Hit) -> Result<bool> {
+        for condition in &self.scan.path.residual {
+            let cell = self.scan.path.cell(&self.scan.served, &hit.row, condition.column);
+            match condition.passes(cell) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(message) => return Err(self.error(&hit.row, condition.column, message)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn batch(&self, rows: &[Row]) -> Result<RecordBatch> {
+        let (served, path) = (&self.scan.served, &self.scan.path);
+        let column = |column: &usize| {
+            let cells = rows.iter().map(|row| path.cell(served, row, *column));
+            columns::array(served.relation.schema.data_type(*column), cells)
+                .map_err(|(at, message)| self.error(&rows[at], *column, &message))
+        };
+        let arrays = self.scan.projection.iter().map(column).collect::<Result<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.scan.schema), arrays, &options)?)
+    }
+
+    fn error(&self, row: &Row, column: usize, message: &str) -> DataFusionError {
+        match self.scan.path.base_row(&self.epoch, &self.scan.served, row) {
+            Ok(row) => external(self.scan.served.error_cell(&row, column, message)),
+            Err(error) => external(error.into()),
+        }
+    }
+}
+
+fn external(problem: Problem) -> DataFusionError {
+    DataFusionError::External(Box::new(problem))
+}

@@ -1,0 +1,148 @@
+//! From text to a checked logical plan.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::common::config::Dialect;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::failure::problem;
+use super::guard::{self, read_only, unsupported};
+use super::keyed::Keyed;
+use super::names::{self, Label};
+use super::parameters::{self, Parameters};
+use crate::serve::problem::Problem;
+use crate::serve::served::Served;
+
+/// The longest text that is looked at.
+const MAX_BYTES: usize = 64 << 10;
+/// The most operators, brackets and clauses in one text; plans are trees, and deep trees need a deep stack.
+const MAX_JOINTS: usize = 1000;
+
+/// A query that was accepted.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    /// The relations it reads.
+    pub(crate) relations: Vec<Arc<Served>>,
+    /// Set when it is a look-up by key.
+    pub(crate) keyed: Option<Keyed>,
+    pub(super) plan: LogicalPlan,
+    pub(super) parameters: Parameters,
+    pub(super) labels: Vec<String>,
+    /// Whether physical plans of it may be kept.
+    pub(super) constant: bool,
+}
+
+/// Plans `sql`, or says what is wrong with it.
+pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement, Problem> {
+    check_size(sql)?;
+    let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(|it| problem(&it))?;
+    let (parsed, labels) = check_query(parsed)?;
+    let plan = state.statement_to_plan(parsed).await.map_err(|it| problem(&it))?;
+    let accepted = guard::check(&plan)?;
+    let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
+    let labels = names::resolve(&labels, &fields);
+    let parameters = parameters::of(&plan)?;
+    let keyed = Keyed::recognise(&plan, &accepted.relations);
+    Ok(Statement { relations: accepted.relations, keyed, parameters, labels, constant: accepted.constant, plan })
+}
+
+fn check_size(sql: &str) -> Result<(), Problem> {
+    let too_much = |detail: String| Problem::new(axum::http::StatusCode::BAD_REQUEST, "54001", detail);
+    if sql.len() > MAX_BYTES {
+        return Err(too_much(format!("the statement has more than {MAX_BYTES} bytes")));
+    }
+    // What cannot be cut into tokens cannot be parsed either; the parser says it better.
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return Ok(()) };
+    let joints = tokens.iter().filter(|it| is_joint(it)).count();
+    if joints > MAX_JOINTS {
+        return Err(too_much(format!("the statement has more than {MAX_JOINTS} operators and clauses"))
+            .hint("use IN with a list instead of many ORs"));
+    }
+    Ok(())
+}
+
+fn is_joint(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => {
+            const CLAUSES: [&str; 11] =
+                ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "CASE", "SELECT", "WHEN", "IS"];
+            word.quote_style.is_none() && CLAUSES.iter().any(|it| it.eq_ignore_ascii_case(&word.value))
+        }
+        Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::Period | Token::SemiColon | Token::EOF => false,
+        Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::RParen => false,
+        _ => true,
+    }
+}
+
+/// Lets queries through and nothing else.
+fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>), Problem> {
+    let Parsed::Statement(statement) = parsed else { return Err(read_only("only queries are answered")) };
+    let SqlStatement::Query(mut query) = *statement else { return Err(read_only("only queries are answered")) };
+    let mut inspector = Inspector { problem: None };
+    // Whether it broke off is told by the problem.
+    let _ = query.visit(&mut inspector);
+    if let Some(problem) = inspector.problem {
+        return Err(problem);
+    }
+    let labels = names::name_columns(&mut query);
+    Ok((Parsed::Statement(Box::new(SqlStatement::Query(query))), labels))
+}
+
+/// Looks for what DataFusion would ignore or answer wrongly without its showing in the plan.
+struct Inspector {
+    problem: Option<Problem>,
+}
+
+impl Inspector {
+    fn stop(&mut self, problem: Problem) -> ControlFlow<()> {
+        self.problem = Some(problem);
+        ControlFlow::Break(())
+    }
+}
+
+impl Visitor for Inspector {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if !query.locks.is_empty() {
+            return self.stop(read_only("FOR UPDATE and FOR SHARE lock rows"));
+        }
+        match check_body(&query.body) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(problem) => self.stop(problem),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if select.into.is_some() {
+            return self.stop(read_only("SELECT INTO creates a table"));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn check_body(body: &SetExpr) -> Result<(), Problem> {
+    match body {
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+            Err(read_only("only queries are answered"))
+        }
+        SetExpr::SetOperation { left, op, set_quantifier, right } => {
+            let all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+            match op {
+                SetOperator::Except | SetOperator::Minus if all => return Err(unsupported("EXCEPT ALL")),
+                SetOperator::Intersect if all => return Err(unsupported("INTERSECT ALL")),
+                _ => {}
+            }
+            check_body(left)?;
+            check_body(right)
+        }
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_) => Ok(()),
+    }
+}
