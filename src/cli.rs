@@ -71,16 +71,25 @@ pub(crate) enum CaptureAction {
     Install {
         /// The SQLite file
         db: PathBuf,
+        /// Only these tables (default: all)
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
     },
     /// Say what is captured, missing or drifted
     Status {
         /// The SQLite file
         db: PathBuf,
+        /// Only these tables (default: all)
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
     },
     /// Take the change log and its triggers away again
     Remove {
         /// The SQLite file
         db: PathBuf,
+        /// Only these tables (default: all)
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
     },
 }
 

@@ -102,9 +102,9 @@ async fn shutdown_signal() {
 fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {
     use vantage::source::sqlite::capture;
     let report = match action {
-        CaptureAction::Install { db } => capture::install(db)?,
-        CaptureAction::Status { db } => capture::status(db)?,
-        CaptureAction::Remove { db } => capture::remove(db)?,
+        CaptureAction::Install { db, tables } => capture::install(db, tables)?,
+        CaptureAction::Status { db, tables } => capture::status(db, tables)?,
+        CaptureAction::Remove { db, tables } => capture::remove(db, tables)?,
     };
     println!("{report}");
     Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -134,6 +134,11 @@ impl Dataflow {
         self.relations[table.0].hashed.rows().map(Row::key)
     }
 
+    /// The row `table` has under `key`.
+    pub fn table_row(&self, table: TableId, key: &[u8]) -> Option<&Row> {
+        self.relations[table.0].hashed.get(key)
+    }
+
     /// An estimate of the memory held by all arrangements.
     pub fn memory_bytes(&self) -> usize {
         self.relations.iter().map(|it| it.hashed.memory_bytes() + it.ordered.memory_bytes()).sum()

@@ -89,7 +89,7 @@ impl Stage {
 
 fn install(shop: &Shop, service: Service) -> Result<(), StageError> {
     let refused = |reason| StageError::Capture { service: service.name(), reason };
-    let report = capture::install(&shop.path(service)).map_err(|error| refused(error.to_string()))?;
+    let report = capture::install(&shop.path(service), &[]).map_err(|error| refused(error.to_string()))?;
     if report.is_complete() { Ok(()) } else { Err(refused(report.to_string())) }
 }
 

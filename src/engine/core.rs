@@ -174,7 +174,8 @@ impl Core {
         for (node, deltas) in &changes {
             self.collect(*node, deltas, &mut commit.rows);
         }
-        for (table, declared) in self.catalog.tables.iter().enumerate() {
+        let catalog = Arc::clone(&self.catalog);
+        for (table, declared) in catalog.tables.iter().enumerate() {
             if completed.contains(&declared.source) {
                 self.complete(NodeId(table), &mut commit.meta);
                 self.dataflow.set_live(NodeId(table));

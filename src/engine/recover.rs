@@ -13,6 +13,7 @@ use super::index::IndexWriter;
 use super::options::EngineError;
 use crate::catalog::{Catalog, Relation, ServedIndex};
 use crate::change::{Delta, RelationId, Row, TableId};
+use crate::dataflow::Dataflow;
 use crate::plan::{Fingerprint, Graph, IndexPlan, NodeId, Operator};
 use crate::store::{Commit, RelationState, Store, StoreError};
 
@@ -199,7 +200,7 @@ pub(super) fn load(core: &mut Core) -> Result<(), EngineError> {
         if !core.registry.is_live(&node.fingerprint) {
             continue;
         }
-        if node.arranged {
+        if core.dataflow.keeps_rows(NodeId(index)) {
             let mut failure = None;
             let rows = core.store.rows(stored.relation).map_while(|row| row.map_err(|error| failure = Some(error)).ok());
             core.dataflow.load(NodeId(index), rows);
@@ -237,7 +238,7 @@ impl Core {
         let plan = &graph.nodes[node.0];
         tracing::info!(relation = plan.label, "building");
         // The dataflow is taken out so that it can stream its rows while the rest of the engine commits them.
-        let mut dataflow = std::mem::take(&mut self.dataflow);
+        let mut dataflow = std::mem::replace(&mut self.dataflow, Dataflow::new(Arc::default()));
         let mut done = 0;
         let outcome = dataflow.hydrate(node, &mut |deltas: Vec<Delta>| {
             done += deltas.len() as u64;

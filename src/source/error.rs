@@ -63,3 +63,17 @@ pub enum SourceError {
         error: rusqlite::Error,
     },
 }
+
+impl SourceError {
+    /// Whether it may pass by itself: the file is not there yet, or somebody holds it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            SourceError::NoFile(_) => true,
+            SourceError::Sqlite { error, .. } => matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked | rusqlite::ErrorCode::CannotOpen)
+            ),
+            _ => false,
+        }
+    }
+}
