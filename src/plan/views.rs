@@ -109,7 +109,16 @@ fn plan_index(catalog: &Catalog, graph: &mut Graph, index: &Index) -> Result<(),
     for it in &index.columns {
         key.push(KeyColumn { column: column(&it.name)?, descending: it.descending, nulls_first: it.nulls_first });
     }
-    let include = index.include.iter().map(|it| column(it)).collect::<Result<Vec<_>, _>>()?;
+    let mut include = index.include.iter().map(|it| column(it)).collect::<Result<Vec<_>, _>>()?;
+    if !include.is_empty() {
+        // A covering index answers alone, so it also carries its own columns and the row's key: an encoded key cannot
+        // always be decoded.
+        for part in key.iter().chain(node.schema.key.iter()) {
+            if part.column < node.schema.visible && !include.contains(&part.column) {
+                include.push(part.column);
+            }
+        }
+    }
     let fingerprint = hash(&format!("index {:032x} {key:?} {include:?}", node.fingerprint.0));
     let plan = IndexPlan { name: index.name.clone(), key, include, fingerprint };
     match (table, view) {
