@@ -20,7 +20,10 @@ pub fn read_directory(directory: &Path) -> Result<Catalog, (Vec<File>, Vec<Probl
     let paths = sql_files(directory).map_err(|error| (Vec::new(), vec![unreadable(directory, error)]))?;
     if paths.is_empty() {
         let message = format!("there is no *.sql file in {}", directory.display());
-        return Err((Vec::new(), vec![Problem { message, span: None, hint: Some("declare sources, tables and views there".into()) }]));
+        return Err((
+            Vec::new(),
+            vec![Problem { message, span: None, hint: Some("declare sources, tables and views there".into()) }],
+        ));
     }
     let mut files = Vec::new();
     let mut problems = Vec::new();

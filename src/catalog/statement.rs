@@ -41,7 +41,9 @@ pub(crate) fn parse_statement(file: usize, text: &str, statement: &Statement) ->
     }
     if cursor.peek_keyword("OR") {
         let problem = Problem::at(cursor.here(), "OR REPLACE has no meaning in a view file");
-        return Err(problem.with_hint("the files are the whole truth: change the statement itself and write CREATE alone"));
+        return Err(
+            problem.with_hint("the files are the whole truth: change the statement itself and write CREATE alone")
+        );
     }
     let (name, declaration) = if cursor.accept_keyword("SOURCE") {
         source(&mut cursor)?
@@ -55,7 +57,8 @@ pub(crate) fn parse_statement(file: usize, text: &str, statement: &Statement) ->
     } else if cursor.accept_keyword("INDEX") {
         index(&mut cursor)?
     } else if cursor.peek_keyword("UNIQUE") {
-        let problem = Problem::at(cursor.here(), "an index cannot be UNIQUE: views keep no rule their query does not have");
+        let problem =
+            Problem::at(cursor.here(), "an index cannot be UNIQUE: views keep no rule their query does not have");
         return Err(problem.with_hint("write CREATE INDEX"));
     } else {
         return Err(cursor.expected(FORMS));
@@ -155,7 +158,9 @@ fn data_type(cursor: &mut Cursor<'_>) -> Result<DataType, Problem> {
         Sql::Boolean | Sql::Bool => DataType::Boolean,
         Sql::SmallInt(_) | Sql::Int2(_) | Sql::Int(_) | Sql::Int4(_) | Sql::Integer(_) => DataType::Int32,
         Sql::BigInt(_) | Sql::Int8(_) => DataType::Int64,
-        Sql::Real | Sql::Float4 | Sql::Float8 | Sql::Float(_) | Sql::Double(_) | Sql::DoublePrecision => DataType::Float64,
+        Sql::Real | Sql::Float4 | Sql::Float8 | Sql::Float(_) | Sql::Double(_) | Sql::DoublePrecision => {
+            DataType::Float64
+        }
         Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => match decimal(info) {
             Some((precision @ 1..=38, scale)) if scale <= precision => {
                 DataType::Decimal { precision: precision as u8, scale: scale as u8 }
@@ -265,7 +270,9 @@ fn index(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {
 }
 
 fn refuse_if_not_exists(cursor: &Cursor<'_>) -> Result<(), Problem> {
-    if cursor.peek_keyword("IF") && cursor.rest().get(1).is_some_and(|it| it.token.token.to_string().eq_ignore_ascii_case("not")) {
+    if cursor.peek_keyword("IF")
+        && cursor.rest().get(1).is_some_and(|it| it.token.token.to_string().eq_ignore_ascii_case("not"))
+    {
         let problem = Problem::at(cursor.here(), "IF NOT EXISTS has no meaning in a view file");
         return Err(problem.with_hint("declare each thing once"));
     }
@@ -322,5 +329,6 @@ fn check_duration(value: &Name) -> Result<(), Problem> {
     if !digits.is_empty() && digits.parse::<u32>().is_ok() && ["ms", "s", "m", "min", "h"].contains(&unit) {
         return Ok(());
     }
-    Err(Problem::at(value.span, format!("\"{}\" is not a duration", value.text)).with_hint("write '500ms', '1s', '5m' or '1h'"))
+    Err(Problem::at(value.span, format!("\"{}\" is not a duration", value.text))
+        .with_hint("write '500ms', '1s', '5m' or '1h'"))
 }

@@ -40,9 +40,15 @@ fn declarations_in_any_order_are_sorted_by_dependence() {
     );
     assert_eq!(catalog.views[2].columns, ["x", "y", "z"]);
     let index = &catalog.indexes[0];
-    assert_eq!((&index.include[..], index.columns[0].nulls_first, index.columns[1].nulls_first), (&["z".into()][..], true, true));
+    assert_eq!(
+        (&index.include[..], index.columns[0].nulls_first, index.columns[1].nulls_first),
+        (&["z".into()][..], true, true)
+    );
     let odd = catalog.tables.iter().find(|it| it.name == "Odd").unwrap();
-    assert_eq!((odd.upstream.as_str(), odd.declared.len(), odd.declared[0].primary_key, odd.doc.as_str()), ("odd one", 2, true, ""));
+    assert_eq!(
+        (odd.upstream.as_str(), odd.declared.len(), odd.declared[0].primary_key, odd.doc.as_str()),
+        ("odd one", 2, true, "")
+    );
 }
 
 #[test]
@@ -100,7 +106,9 @@ fn names_that_mean_nothing_or_two_things_are_problems() {
          CREATE VIEW x AS SELECT * FROM y;\nCREATE VIEW y AS SELECT * FROM x;\n\
          CREATE MATERIALIZED VIEW w WITH (freshness = 'soon') AS SELECT 'ü' FROM products;\n"
     );
-    check(&text.replace(" WITH (freshness = 'soon')", ""), expect![[r#"
+    check(
+        &text.replace(" WITH (freshness = 'soon')", ""),
+        expect![[r#"
         error: source "shopp" does not exist
          --> views/shop.sql:3:26
           |
@@ -141,8 +149,11 @@ fn names_that_mean_nothing_or_two_things_are_problems() {
           |
         9 | CREATE VIEW y AS SELECT * FROM x;
           |                                ^
-          = hint: a view can only read tables and views that do not depend on it"#]]);
-    check(&text, expect![[r#"
+          = hint: a view can only read tables and views that do not depend on it"#]],
+    );
+    check(
+        &text,
+        expect![[r#"
         error: "products" is declared twice
          --> views/shop.sql:4:13
           |
@@ -169,5 +180,6 @@ fn names_that_mean_nothing_or_two_things_are_problems() {
            |
         10 | CREATE MATERIALIZED VIEW w WITH (freshness = 'soon') AS SELECT 'ü' FROM products;
            |                                              ^^^^^^
-           = hint: write '500ms', '1s', '5m' or '1h'"#]]);
+           = hint: write '500ms', '1s', '5m' or '1h'"#]],
+    );
 }

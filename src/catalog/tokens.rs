@@ -95,7 +95,8 @@ pub(crate) fn split_statements(tokens: Vec<PlacedToken>) -> Vec<Statement> {
             Token::Whitespace(_) => {}
             Token::SemiColon => {
                 if !current.tokens.is_empty() {
-                    statements.push(std::mem::replace(&mut current, Statement { tokens: Vec::new(), doc: String::new() }));
+                    statements
+                        .push(std::mem::replace(&mut current, Statement { tokens: Vec::new(), doc: String::new() }));
                 }
                 doc.clear();
                 (same_line, newlines) = (true, 0);
@@ -232,7 +233,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// `( item, … )` with at least one item.
-    pub(crate) fn list<T>(&mut self, mut item: impl FnMut(&mut Cursor<'a>) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {
+    pub(crate) fn list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Cursor<'a>) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
         self.expect(&Token::LParen)?;
         let mut items = vec![item(self)?];
         while self.accept(&Token::Comma) {

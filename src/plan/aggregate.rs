@@ -33,10 +33,30 @@ impl Planner {
             groups.push(lowering.output(expr)?);
         }
         let parsed = plan.aggr_expr.iter().map(|it| lowering.parse_aggregate(it)).collect::<Planned<Vec<_>>>()?;
-        let names: Vec<String> = plan.schema.fields().iter().map(|it| it.name().clone()).collect();
-        let width = names.len();
+        let mut names: Vec<String> = plan.schema.fields().iter().map(|it| it.name().clone()).collect();
+        // A constant does not tell groups apart; left out of the key, it cannot hide that the rest of it is unique.
+        let is_constant = |it: &Output| matches!(it.scalar, Scalar::Literal(..));
+        let constants: Vec<Option<Output>> = if groups.iter().all(is_constant) {
+            vec![None; names.len()]
+        } else {
+            let constant = |at: usize| groups.get(at).filter(|it| is_constant(it)).cloned();
+            (0..names.len()).map(constant).collect()
+        };
+        let mut at = 0;
+        groups.retain(|_| {
+            at += 1;
+            constants[at - 1].is_none()
+        });
+        let mut at = 0;
+        names.retain(|_| {
+            at += 1;
+            constants[at - 1].is_none()
+        });
         let node = self.aggregate_node(flat, groups, parsed, &names)?;
-        Ok(self.leaf(node, width))
+        let mut flat = self.leaf(node, names.len());
+        let mut kept = std::mem::take(&mut flat.outputs).into_iter();
+        flat.outputs = constants.into_iter().filter_map(|constant| constant.or_else(|| kept.next())).collect();
+        Ok(flat)
     }
 
     /// SELECT DISTINCT: grouping by everything.
@@ -48,29 +68,44 @@ impl Planner {
         Ok(self.leaf(node, names.len()))
     }
 
-    fn aggregate_node(&mut self, flat: Flat, groups: Vec<Output>, parsed: Vec<Parsed>, names: &[String]) -> Planned<NodeId> {
+    fn aggregate_node(
+        &mut self,
+        flat: Flat,
+        groups: Vec<Output>,
+        parsed: Vec<Parsed>,
+        names: &[String],
+    ) -> Planned<NodeId> {
         let group_count = groups.len();
         let mut outputs = groups;
         let mut places = Vec::new();
         for it in &parsed {
             places.push(it.argument.as_ref().map(|argument| {
                 let known = outputs[group_count..].iter().position(|it| it.scalar == argument.scalar);
-                group_count + known.unwrap_or_else(|| {
-                    outputs.push(argument.clone());
-                    outputs.len() - 1 - group_count
-                })
+                group_count
+                    + known.unwrap_or_else(|| {
+                        outputs.push(argument.clone());
+                        outputs.len() - 1 - group_count
+                    })
             }));
         }
         let (input, calls, filter, outputs) = self.as_input(flat, outputs)?;
-        let mut columns: Vec<Column> =
-            outputs[..group_count].iter().zip(names).map(|(it, name)| Column::new(name, it.scalar.data_type())).collect();
+        let mut columns: Vec<Column> = outputs[..group_count]
+            .iter()
+            .zip(names)
+            .map(|(it, name)| Column::new(name, it.scalar.data_type()))
+            .collect();
         let mut aggregates = Vec::new();
         for ((parsed, place), name) in parsed.into_iter().zip(places).zip(&names[group_count..]) {
             let descending = parsed.function == AggregateFunction::Max;
             let ordered = match (parsed.function, place) {
-                (AggregateFunction::Min | AggregateFunction::Max, Some(place)) => {
-                    Some(self.order_of_values(input, &calls, &filter, &outputs[..group_count], &outputs[place], descending))
-                }
+                (AggregateFunction::Min | AggregateFunction::Max, Some(place)) => Some(self.order_of_values(
+                    input,
+                    &calls,
+                    &filter,
+                    &outputs[..group_count],
+                    &outputs[place],
+                    descending,
+                )),
                 _ => None,
             };
             let counts = matches!(parsed.function, AggregateFunction::CountAll | AggregateFunction::Count);
@@ -102,7 +137,13 @@ impl Planner {
 
     /// The groups' values in order, for min (ascending) or max (descending); NULLs are left out.
     fn order_of_values(
-        &mut self, input: NodeId, calls: &[Call], filter: &[Scalar], groups: &[Output], value: &Output, descending: bool,
+        &mut self,
+        input: NodeId,
+        calls: &[Call],
+        filter: &[Scalar],
+        groups: &[Output],
+        value: &Output,
+        descending: bool,
     ) -> NodeId {
         let mut outputs = groups.to_vec();
         outputs.push(value.clone());
@@ -124,7 +165,11 @@ impl Planner {
     }
 
     /// A plan as the input of an operator with a program: one input is used as it is, several are joined first.
-    pub(crate) fn as_input(&mut self, mut flat: Flat, outputs: Vec<Output>) -> Planned<(NodeId, Vec<Call>, Vec<Scalar>, Vec<Output>)> {
+    pub(crate) fn as_input(
+        &mut self,
+        mut flat: Flat,
+        outputs: Vec<Output>,
+    ) -> Planned<(NodeId, Vec<Call>, Vec<Scalar>, Vec<Output>)> {
         if let [step] = &flat.steps[..] {
             return Ok((step.node, flat.calls, flat.filter, outputs));
         }
@@ -183,17 +228,29 @@ impl Lowering<'_> {
     }
 
     fn finish_aggregate(
-        &mut self, kind: AggregateFunction, function: &Function, argument: &Expr, data_type: DataType, text: String,
+        &mut self,
+        kind: AggregateFunction,
+        function: &Function,
+        argument: &Expr,
+        data_type: DataType,
+        mut text: String,
     ) -> Planned<Parsed> {
+        let plain = argument;
         let mut argument = self.output(argument)?;
         // DataFusion averages integers as floats; the sum stays exact when they stay integers.
         if let (AggregateFunction::Avg, Scalar::Cast(inner, DataType::Float64)) = (kind, &argument.scalar)
             && matches!(inner.data_type(), DataType::Int32 | DataType::Int64)
         {
             argument.scalar = (**inner).clone();
+            if let Expr::Cast(cast) = plain {
+                text = format!("avg({})", text_of(&cast.expr));
+            }
         }
         if matches!(kind, AggregateFunction::Sum | AggregateFunction::Avg)
-            && matches!(argument.scalar.data_type(), DataType::Boolean | DataType::Text | DataType::Bytes | DataType::Date)
+            && matches!(
+                argument.scalar.data_type(),
+                DataType::Boolean | DataType::Text | DataType::Bytes | DataType::Date
+            )
         {
             return Err(Refusal::new(format!("{text}: only numbers can be added")).at_words(function.func.name()));
         }
@@ -205,6 +262,7 @@ impl Lowering<'_> {
         let counts_rows = kind == AggregateFunction::Count
             && matches!(&argument.scalar, Scalar::Literal(value, _) if *value != Value::Null);
         if counts_rows {
+            let text = "count(*)".to_string();
             return Ok(Parsed { function: AggregateFunction::CountAll, argument: None, data_type, text });
         }
         if matches!(kind, AggregateFunction::Min | AggregateFunction::Max) {

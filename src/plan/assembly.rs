@@ -74,8 +74,11 @@ impl Search<'_> {
             }
             None => self.equal,
         };
-        let sources: Vec<Vec<InputColumn>> =
-            schema.key.iter().map(|part| self.sources(InputColumn { input, column: part.column }, direct, before)).collect();
+        let sources: Vec<Vec<InputColumn>> = schema
+            .key
+            .iter()
+            .map(|part| self.sources(InputColumn { input, column: part.column }, direct, before))
+            .collect();
         // All parts of the key come from one input, so that its index leads back from a changed row.
         let from = *before.iter().find(|from| sources.iter().all(|it| it.iter().any(|it| it.input == **from)))?;
         let mut key = Vec::new();

@@ -33,7 +33,13 @@ impl Builder {
     }
 
     /// Like [`Builder::add`] with a fingerprint made elsewhere (tables).
-    pub(crate) fn add_with(&mut self, fingerprint: Fingerprint, operator: Operator, schema: Schema, label: &str) -> NodeId {
+    pub(crate) fn add_with(
+        &mut self,
+        fingerprint: Fingerprint,
+        operator: Operator,
+        schema: Schema,
+        label: &str,
+    ) -> NodeId {
         if let Some(known) = self.by_fingerprint.get(&fingerprint) {
             return *known;
         }
@@ -42,7 +48,10 @@ impl Builder {
         let stored = is_table
             || matches!(
                 operator,
-                Operator::Assemble { .. } | Operator::Aggregate { .. } | Operator::Order { .. } | Operator::Arrange { .. }
+                Operator::Assemble { .. }
+                    | Operator::Aggregate { .. }
+                    | Operator::Order { .. }
+                    | Operator::Arrange { .. }
             );
         let arranged = is_table || matches!(operator, Operator::Arrange { .. });
         let label = label.to_string();
@@ -92,7 +101,8 @@ impl Builder {
             }
             Operator::Aggregate { program, groups, aggregates, .. } => {
                 for it in aggregates {
-                    let _ = write!(text, "{:?} {:?} {:?} {:?} ", it.function, it.argument, it.argument_type, it.data_type);
+                    let _ =
+                        write!(text, "{:?} {:?} {:?} {:?} ", it.function, it.argument, it.argument_type, it.data_type);
                 }
                 write!(text, "aggregate {groups} {}", canonical(program))
             }

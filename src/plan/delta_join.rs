@@ -55,8 +55,11 @@ fn access_path(planner: &Planner, flat: &Flat, equal: &[Equality], input: usize,
 /// Makes the node.
 pub(crate) fn lower(planner: &mut Planner, mut flat: Flat, terms: Vec<Vec<Probe>>) -> NodeId {
     let equal = equalities(planner, &flat, &flat.filter);
-    let implied: BTreeSet<usize> =
-        equal.iter().filter(|it| it.exact && terms.iter().all(|term| implies(term, it))).map(|it| it.conjunct).collect();
+    let implied: BTreeSet<usize> = equal
+        .iter()
+        .filter(|it| it.exact && terms.iter().all(|term| implies(term, it)))
+        .map(|it| it.conjunct)
+        .collect();
     let exact: Vec<Equality> = equal.iter().filter(|it| it.exact).copied().collect();
     let classes = Classes::new(&exact);
     let mut at = 0;

@@ -131,8 +131,13 @@ fn details(graph: &Graph, node: &Node, inputs: &[NodeId]) -> Vec<String> {
                     Some(from) => format!("back by index of {}", graph.nodes[inputs[from].0].label),
                     None => "same key".into(),
                 };
-                let condition = lookup.condition.as_ref().map_or(String::new(), |it| format!(" if {}", shown(it, &program.calls)));
-                lines.push(format!("{kind} {} by {}{condition} ({back})", graph.nodes[inputs[at + 1].0].label, keys.join(", ")));
+                let condition =
+                    lookup.condition.as_ref().map_or(String::new(), |it| format!(" if {}", shown(it, &program.calls)));
+                lines.push(format!(
+                    "{kind} {} by {}{condition} ({back})",
+                    graph.nodes[inputs[at + 1].0].label,
+                    keys.join(", ")
+                ));
             }
             lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
         }
@@ -148,13 +153,21 @@ fn details(graph: &Graph, node: &Node, inputs: &[NodeId]) -> Vec<String> {
                         .collect();
                     format!("{} by {path} ({})", node.label, on.join(", "))
                 });
-                lines.push(format!("change of {}: {}", graph.nodes[inputs[at].0].label, probes.collect::<Vec<_>>().join(", then ")));
+                lines.push(format!(
+                    "change of {}: {}",
+                    graph.nodes[inputs[at].0].label,
+                    probes.collect::<Vec<_>>().join(", then ")
+                ));
             }
             lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
         }
         Operator::LeftJoin { on, condition, program, .. } => {
             let pair = |(left, right): &(usize, usize)| {
-                format!("{} = {}", column(InputColumn { input: 0, column: *left }), column(InputColumn { input: 1, column: *right }))
+                format!(
+                    "{} = {}",
+                    column(InputColumn { input: 0, column: *left }),
+                    column(InputColumn { input: 1, column: *right })
+                )
             };
             lines.push(format!("on: {}", on.iter().map(pair).collect::<Vec<_>>().join(" AND ")));
             lines.extend(condition.as_ref().map(|it| format!("match only if: {}", shown(it, &program.calls))));

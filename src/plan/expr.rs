@@ -94,8 +94,10 @@ impl Lowering<'_> {
             Expr::Between(between) => {
                 let value = self.scalar(&between.expr)?;
                 let (low, high) = (self.scalar(&between.low)?, self.scalar(&between.high)?);
-                let parts =
-                    vec![compare(Comparison::GreaterOrEqual, value.clone(), low), compare(Comparison::LessOrEqual, value, high)];
+                let parts = vec![
+                    compare(Comparison::GreaterOrEqual, value.clone(), low),
+                    compare(Comparison::LessOrEqual, value, high),
+                ];
                 negated(Scalar::And(parts), between.negated)
             }
             Expr::InList(list) => {
@@ -286,7 +288,12 @@ impl Lowering<'_> {
     }
 
     fn finish_call(
-        &mut self, expr: &Expr, text: String, arguments: Vec<Scalar>, argument_types: Vec<Arrow>, data_type: DataType,
+        &mut self,
+        expr: &Expr,
+        text: String,
+        arguments: Vec<Scalar>,
+        argument_types: Vec<Arrow>,
+        data_type: DataType,
     ) -> Planned<Scalar> {
         let fields = argument_types.iter().enumerate().map(|(at, it)| Field::new(format!("a{at}"), it.clone(), true));
         let schema = Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()));
@@ -326,19 +333,32 @@ fn check_function(expr: &Expr) -> Planned<()> {
         Expr::ScalarFunction(function) => match function.func.signature().volatility {
             Volatility::Immutable => Ok(()),
             Volatility::Stable => {
-                let message = format!("{}() changes with time, so a view that uses it would change without any event", function.name());
+                let message = format!(
+                    "{}() changes with time, so a view that uses it would change without any event",
+                    function.name()
+                );
                 Err(Refusal::new(message).at_words(function.name()).hint("compare with the time when the view is read"))
             }
             Volatility::Volatile => {
-                let message = format!("{}() has a new value at every call, so there is no right answer to keep", function.name());
+                let message =
+                    format!("{}() has a new value at every call, so there is no right answer to keep", function.name());
                 Err(Refusal::new(message).at_words(function.name()).hint("use columns of the tables only"))
             }
         },
-        Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_) => {
+        Expr::Exists(_) => {
+            let refusal = Refusal::new("EXISTS (SELECT …) cannot be kept up to date yet").at_words("exists");
+            Err(refusal.hint("JOIN with (SELECT DISTINCT …), or LEFT JOIN it and test IS NULL"))
+        }
+        Expr::InSubquery(_) => {
+            let refusal = Refusal::new("IN (SELECT …) cannot be kept up to date yet").at_words("in (select");
+            Err(refusal.hint("JOIN with (SELECT DISTINCT …), or LEFT JOIN it and test IS NULL"))
+        }
+        Expr::SetComparison(_) | Expr::ScalarSubquery(_) => {
             Err(Refusal::new("a subquery at this place cannot be kept").hint("write it as a JOIN"))
         }
         Expr::OuterReferenceColumn(_, column) => {
-            Err(Refusal::new(format!("this use of the outer column {column} cannot be kept")).hint("write it as a JOIN"))
+            Err(Refusal::new(format!("this use of the outer column {column} cannot be kept"))
+                .hint("write it as a JOIN"))
         }
         Expr::Placeholder(it) => Err(Refusal::new("a view has no parameters").at_words(it.id.as_str())),
         Expr::Unnest(_) => Err(Refusal::new("unnest() is not supported").at_words("unnest")),
@@ -408,7 +428,8 @@ pub(crate) fn convert(scalar: Scalar, data_type: DataType) -> Scalar {
 }
 
 fn convert_constant(value: &Value, from: DataType, to: DataType) -> Option<Value> {
-    let fits = |it: i128, precision: u8| (it.unsigned_abs() < pow10(precision).unsigned_abs()).then_some(Value::Decimal(it));
+    let fits =
+        |it: i128, precision: u8| (it.unsigned_abs() < pow10(precision).unsigned_abs()).then_some(Value::Decimal(it));
     match (value, to) {
         (Value::Null, _) => Some(Value::Null),
         (Value::Int(it), DataType::Int32) => i32::try_from(*it).ok().map(|it| Value::Int(i64::from(it))),
@@ -418,7 +439,9 @@ fn convert_constant(value: &Value, from: DataType, to: DataType) -> Option<Value
             fits(i128::from(*it).checked_mul(pow10(scale))?, precision)
         }
         (Value::Decimal(it), DataType::Decimal { precision, scale }) => match from {
-            DataType::Decimal { scale: old, .. } if old <= scale => fits(it.checked_mul(pow10(scale - old))?, precision),
+            DataType::Decimal { scale: old, .. } if old <= scale => {
+                fits(it.checked_mul(pow10(scale - old))?, precision)
+            }
             _ => None,
         },
         _ => None,

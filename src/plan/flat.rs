@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, SkipType, Sort, TableScan};
+use datafusion::logical_expr::{
+    Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, SkipType, Sort, TableScan,
+};
 
 use super::builder::Builder;
 use super::expr::{Lowering, compare};
@@ -65,7 +67,8 @@ impl Planner {
         let mut flat = self.flatten(plan)?;
         if flat.window.is_some() {
             let message = "row_number() can be kept only when an outer WHERE keeps the first rows of each group";
-            let hint = "SELECT … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) AS n FROM …) WHERE n <= 10";
+            let hint =
+                "SELECT … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) AS n FROM …) WHERE n <= 10";
             return Err(Refusal::new(message).at_words("row_number").hint(hint));
         }
         flat.order.clear();
@@ -141,8 +144,7 @@ impl Planner {
     fn filter(&mut self, filter: &Filter) -> Planned<Flat> {
         let mut flat = self.flatten(&filter.input)?;
         flat.order.clear();
-        let mut lowering =
-            Lowering { schema: filter.input.schema(), outputs: &flat.outputs, calls: &mut flat.calls };
+        let mut lowering = Lowering { schema: filter.input.schema(), outputs: &flat.outputs, calls: &mut flat.calls };
         let conjuncts = lowering.conjuncts(&filter.predicate)?;
         if flat.window.is_some() {
             return self.bounded_window(flat, conjuncts);
@@ -235,7 +237,8 @@ impl Planner {
         }
         on.extend(conditions(join, &mixed, &mut flat)?);
         if on.iter().any(has_call) {
-            let refusal = Refusal::new("the condition of a LEFT JOIN cannot call a function with columns of both sides");
+            let refusal =
+                Refusal::new("the condition of a LEFT JOIN cannot call a function with columns of both sides");
             return Err(refusal.at_words("left join").hint("compute the function's value in a subquery on one side"));
         }
         let guard = guard_of(&on, input, &flat.calls);
@@ -263,10 +266,12 @@ fn merge(mut left: Flat, mut right: Flat) -> Flat {
         *argument = shifted(argument);
     }
     left.calls.extend(right.calls);
-    left.steps.extend(right.steps.into_iter().map(|step| Step {
-        node: step.node,
-        on: step.on.map(|on| on.iter().map(&shifted).collect()),
-    }));
+    left.steps.extend(
+        right
+            .steps
+            .into_iter()
+            .map(|step| Step { node: step.node, on: step.on.map(|on| on.iter().map(&shifted).collect()) }),
+    );
     left.filter.extend(right.filter.iter().map(&shifted));
     left.outputs.extend(right.outputs.into_iter().map(|it| Output { scalar: shifted(&it.scalar), text: it.text }));
     left

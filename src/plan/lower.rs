@@ -49,8 +49,9 @@ impl Planner {
             return self.lower_left_join(flat);
         }
         // Everything up to the first left join that is not a look-up by a unique key is kept on its own.
-        let failing = (1..flat.steps.len())
-            .find(|at| flat.steps[*at].on.is_some() && assembly::find(self, &self.prefix(&flat, at + 1, &[])).is_none());
+        let failing = (1..flat.steps.len()).find(|at| {
+            flat.steps[*at].on.is_some() && assembly::find(self, &self.prefix(&flat, at + 1, &[])).is_none()
+        });
         let count = match failing {
             Some(at) if at + 1 == flat.steps.len() => at,
             Some(at) => at + 1,
@@ -121,7 +122,8 @@ impl Planner {
         let right = self.builder.arranged(flat.steps[1].node);
         let mut columns: Vec<(usize, usize)> = Vec::new();
         for it in &pairs {
-            let pair = if it.left.input == 0 { (it.left.column, it.right.column) } else { (it.right.column, it.left.column) };
+            let pair =
+                if it.left.input == 0 { (it.left.column, it.right.column) } else { (it.right.column, it.left.column) };
             if !columns.iter().any(|known| known.0 == pair.0 || known.1 == pair.1) {
                 columns.push(pair);
             }
@@ -130,7 +132,12 @@ impl Planner {
         self.builder.index(right, columns.iter().map(|it| it.1).collect());
         let covered: BTreeSet<usize> = pairs
             .iter()
-            .filter(|it| it.exact && [(it.left.column, it.right.column), (it.right.column, it.left.column)].iter().any(|it| columns.contains(it)))
+            .filter(|it| {
+                it.exact
+                    && [(it.left.column, it.right.column), (it.right.column, it.left.column)]
+                        .iter()
+                        .any(|it| columns.contains(it))
+            })
             .map(|it| it.conjunct)
             .collect();
         let rest = on.into_iter().enumerate().filter(|(at, _)| !covered.contains(at)).map(|(_, it)| it).collect();
@@ -163,7 +170,9 @@ impl Planner {
                 if !one_each || is_plain(left) && is_plain(right) {
                     continue;
                 }
-                let sides = [left, right].map(|it| if matches!(**it, Scalar::Column(..)) { (**it).clone() } else { self.with_column(flat, it) });
+                let sides = [left, right].map(|it| {
+                    if matches!(**it, Scalar::Column(..)) { (**it).clone() } else { self.with_column(flat, it) }
+                });
                 let [left, right] = sides;
                 let plain = Scalar::Compare(Comparison::Equal, Box::new(left), Box::new(right));
                 match at {
@@ -203,7 +212,8 @@ impl Planner {
 
     fn cross_join(&self, flat: &Flat) -> Refusal {
         let names: Vec<&str> = flat.steps.iter().map(|it| self.builder.node(it.node).label.as_str()).collect();
-        let message = format!("{} are joined without an equality, so one change could touch every row", names.join(" and "));
+        let message =
+            format!("{} are joined without an equality, so one change could touch every row", names.join(" and "));
         Refusal::new(message).at_words("join").hint("join them ON a column of one = a column of the other")
     }
 
@@ -215,7 +225,10 @@ impl Planner {
 
     /// Finds or adds outputs that carry the key `parts`; `same` says which other columns always have the same value.
     pub(crate) fn carry_key(
-        &self, flat: &mut Flat, parts: &[(InputColumn, KeyColumn)], same: &dyn Fn(InputColumn, InputColumn) -> bool,
+        &self,
+        flat: &mut Flat,
+        parts: &[(InputColumn, KeyColumn)],
+        same: &dyn Fn(InputColumn, InputColumn) -> bool,
     ) -> Vec<KeyColumn> {
         let outputs = &mut flat.outputs;
         let mut key: Vec<KeyColumn> = Vec::new();

@@ -21,12 +21,12 @@ mod types;
 mod union;
 mod views;
 
+pub use explain::explain;
 pub use node::{
     Aggregate, AggregateFunction, Fingerprint, Graph, IndexPlan, InputColumn, JoinCondition, JoinKind, Lookup, Node,
     NodeId, Operator, Probe, ViewPlan,
 };
 pub use scalar::{Arithmetic, Call, Comparison, Program, Scalar};
-pub use explain::explain;
 pub use views::plan;
 
 #[cfg(test)]

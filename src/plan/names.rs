@@ -61,12 +61,16 @@ fn name_select(select: &mut Select) {
             _ => {}
         }
     }
+    let mut columns: HashSet<String> = HashSet::new();
     for (position, item) in select.projection.iter_mut().enumerate() {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
-        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-            continue;
-        }
         let mut name = figure(expr).0;
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            let is_first = columns.insert(expr.to_string().to_lowercase());
+            if is_first {
+                continue;
+            }
+        }
         if has_wildcard || !taken.insert(name.clone()) {
             name = format!("{name}{MARK}{position}");
         }
@@ -92,12 +96,15 @@ fn figure(expr: &Expr) -> (String, bool) {
             Some(ObjectNamePart::Identifier(ident)) => (normalized(ident), true),
             _ => weak("?column?"),
         },
-        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon | CastKind::TryCast | CastKind::SafeCast, expr, data_type, .. } => {
-            match figure(expr) {
-                (name, true) => (name, true),
-                _ => (type_name(data_type), false),
-            }
-        }
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon | CastKind::TryCast | CastKind::SafeCast,
+            expr,
+            data_type,
+            ..
+        } => match figure(expr) {
+            (name, true) => (name, true),
+            _ => (type_name(data_type), false),
+        },
         Expr::TypedString(typed) => (type_name(&typed.data_type), false),
         Expr::Interval(_) => weak("interval"),
         Expr::Case { else_result, .. } => match else_result.as_ref().map(|it| figure(it)) {

@@ -80,10 +80,10 @@ impl From<DataFusionError> for Refusal {
         {
             let near = rest.split_once("Did you mean '").and_then(|(_, it)| it.split_once('\''));
             let refusal = Refusal::new(format!("function {name}() does not exist")).at_words(name);
-            return match near {
-                Some((near, _)) => refusal.hint(format!("did you mean \"{near}\"?")),
-                None => refusal,
-            };
+            return Refusal { hint: near.and_then(|(near, _)| did_you_mean(name, [near])), ..refusal };
+        }
+        if message.starts_with("Recursive CTE") {
+            return Refusal::new("recursive queries cannot be kept up to date yet").at_words("recursive");
         }
         let first_line = message.lines().next().unwrap_or_default().trim_end_matches('.').to_string();
         Refusal { message: first_line, hint: None, place: place_of(&error).unwrap_or(Place::Query) }

@@ -140,7 +140,10 @@ pub(crate) fn program(calls: &[Call], filter: Vec<Scalar>, outputs: &[Output]) -
 
 /// The same, with conditions that the operator evaluates on its own: they use the program's calls.
 pub(crate) fn conditions_and_program(
-    calls: &[Call], conditions: Vec<Option<Scalar>>, filter: Vec<Scalar>, outputs: &[Output],
+    calls: &[Call],
+    conditions: Vec<Option<Scalar>>,
+    filter: Vec<Scalar>,
+    outputs: &[Output],
 ) -> (Vec<Option<Scalar>>, Program) {
     let mut used = BTreeSet::new();
     let outer = filter.iter().chain(outputs.iter().map(|it| &it.scalar));

@@ -32,7 +32,9 @@ pub(crate) fn from_arrow(data_type: &Arrow) -> Option<DataType> {
         Arrow::Int64 | Arrow::UInt32 => DataType::Int64,
         Arrow::UInt64 => DataType::Decimal { precision: 20, scale: 0 },
         Arrow::Float16 | Arrow::Float32 | Arrow::Float64 => DataType::Float64,
-        Arrow::Decimal32(precision, scale) | Arrow::Decimal64(precision, scale) | Arrow::Decimal128(precision, scale) => {
+        Arrow::Decimal32(precision, scale)
+        | Arrow::Decimal64(precision, scale)
+        | Arrow::Decimal128(precision, scale) => {
             DataType::Decimal { precision: *precision, scale: u8::try_from(*scale).ok()? }
         }
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View => DataType::Text,
@@ -57,11 +59,8 @@ pub(crate) fn require_type(data_type: &Arrow, text: &str) -> Planned<DataType> {
 
 /// The visible columns as DataFusion sees them.
 pub(crate) fn arrow_schema(schema: &Schema) -> SchemaRef {
-    let fields: Vec<Field> = schema
-        .visible_columns()
-        .iter()
-        .map(|it| Field::new(&it.name, to_arrow(it.data_type), it.nullable))
-        .collect();
+    let fields: Vec<Field> =
+        schema.visible_columns().iter().map(|it| Field::new(&it.name, to_arrow(it.data_type), it.nullable)).collect();
     Arc::new(ArrowSchema::new(fields))
 }
 

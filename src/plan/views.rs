@@ -31,7 +31,8 @@ pub fn plan(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<Problem>>
             broken.push(&view.name);
             continue;
         }
-        let planned = if view.materialized { plan_view(&mut planner, &mut binder, view) } else { binder.define_query(view) };
+        let planned =
+            if view.materialized { plan_view(&mut planner, &mut binder, view) } else { binder.define_query(view) };
         if let Err(refusal) = planned {
             problems.push(refusal.into_problem(view));
             broken.push(&view.name);
@@ -80,8 +81,10 @@ impl Planner {
     fn bare_node(&self, flat: &Flat) -> Option<NodeId> {
         let [step] = &flat.steps[..] else { return None };
         let node = self.builder.node(step.node);
-        let is_column = |(at, it): (usize, &Output)| matches!(&it.scalar, Scalar::Column(place, _) if place.column == at);
-        let is_result = matches!(node.operator, Operator::Aggregate { .. } | Operator::TopN { .. } | Operator::UnionAll { .. });
+        let is_column =
+            |(at, it): (usize, &Output)| matches!(&it.scalar, Scalar::Column(place, _) if place.column == at);
+        let is_result =
+            matches!(node.operator, Operator::Aggregate { .. } | Operator::TopN { .. } | Operator::UnionAll { .. });
         let all = flat.outputs.len() == node.schema.visible && flat.outputs.iter().enumerate().all(is_column);
         (is_result && all && flat.filter.is_empty()).then_some(step.node)
     }
@@ -93,7 +96,9 @@ fn plan_index(catalog: &Catalog, graph: &mut Graph, index: &Index) -> Result<(),
     let node = match (table, view) {
         (Some(table), _) => table,
         (None, Some(view)) => graph.views[view].node.0,
-        (None, None) => return Err(Problem::at(index.span, format!("relation \"{}\" cannot be indexed", index.relation))),
+        (None, None) => {
+            return Err(Problem::at(index.span, format!("relation \"{}\" cannot be indexed", index.relation)));
+        }
     };
     let node = &graph.nodes[node];
     let column = |name: &str| {
