@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
+use super::Dataflow;
 use super::expression::Scratch;
 use super::operator::{Context, Relation, Running};
-use super::Dataflow;
 use crate::change::{Delta, Row};
 use crate::plan::{Graph, NodeId, Operator};
 

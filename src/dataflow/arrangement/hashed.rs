@@ -1,7 +1,6 @@
 //! The unique arrangement: rows in a slab, found through a hash table that compares the key inside the row.
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as TableEntry;
 
 use super::index::Index;
 use crate::change::{Delta, Row, Schema};
@@ -52,11 +51,6 @@ impl Hashed {
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// One past the greatest slot in use.
-    pub(crate) fn slots(&self) -> u32 {
-        self.rows.len() as u32
     }
 
     /// The row in `slot`.
@@ -198,10 +192,7 @@ impl Hashed {
         let hash = self.hash(key);
         let rows = &mut self.rows;
         let same = |it: &Entry| it.tag == hash as u32 && holds(rows, it.slot, key);
-        let slot = match self.table.entry(hash, same, |_| hash) {
-            TableEntry::Occupied(found) => found.remove().0.slot,
-            TableEntry::Vacant(_) => return None,
-        };
+        let slot = self.table.find_entry(hash, same).ok()?.remove().0.slot;
         let old = rows[slot as usize].take();
         self.free.push(slot);
         self.indexes.iter_mut().for_each(|it| it.update(slot, old.as_ref(), None));

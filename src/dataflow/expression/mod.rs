@@ -5,11 +5,8 @@ mod numeric;
 mod program;
 mod scope;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use call::evaluate_calls;
-pub(crate) use numeric::{decimal_to_float, is_fresh, multiply_divide, rescale, scale_of};
 pub(crate) use numeric::{BIGINT_RANGE, FLOAT_OVERFLOW, INTEGER_RANGE, NUMERIC_OVERFLOW};
+pub(crate) use numeric::{decimal_to_float, is_fresh, multiply_divide, rescale, scale_of};
 pub(crate) use program::{RowProgram, Scratch, explained};
 pub(crate) use scope::{CallResults, Input, Scope};

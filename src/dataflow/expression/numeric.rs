@@ -17,15 +17,8 @@ pub(crate) const FLOAT_UNDERFLOW: &str = "value out of range: underflow";
 pub(crate) const UNSUPPORTED: &str = "operator does not exist for these types";
 
 /// Messages of errors that arose here and do not say yet in which expression.
-const FRESH: [&str; 7] = [
-    DIVISION_BY_ZERO,
-    INTEGER_RANGE,
-    BIGINT_RANGE,
-    NUMERIC_OVERFLOW,
-    FLOAT_OVERFLOW,
-    FLOAT_UNDERFLOW,
-    UNSUPPORTED,
-];
+const FRESH: [&str; 7] =
+    [DIVISION_BY_ZERO, INTEGER_RANGE, BIGINT_RANGE, NUMERIC_OVERFLOW, FLOAT_OVERFLOW, FLOAT_UNDERFLOW, UNSUPPORTED];
 
 /// Whether an error text came from this file, so that the expression's text must still be put before it.
 pub(crate) fn is_fresh(message: &str) -> bool {
@@ -163,9 +156,7 @@ fn integer(operator: Arithmetic, left: i64, right: i64, result: DataType) -> Res
 
 fn fit_integer(value: Option<i64>, result: DataType) -> Result<i64, &'static str> {
     match result {
-        DataType::Int32 | DataType::Date => {
-            value.filter(|it| i32::try_from(*it).is_ok()).ok_or(INTEGER_RANGE)
-        }
+        DataType::Int32 | DataType::Date => value.filter(|it| i32::try_from(*it).is_ok()).ok_or(INTEGER_RANGE),
         _ => value.ok_or(BIGINT_RANGE),
     }
 }
@@ -342,7 +333,10 @@ mod tests {
         assert_eq!((float(2.5), float(3.5), float(-0.5)), (Datum::Int(2), Datum::Int(4), Datum::Int(0)));
         assert_eq!(float(3e9), Datum::Error(INTEGER_RANGE));
         assert_eq!(float(f64::NAN), Datum::Error(INTEGER_RANGE));
-        assert_eq!(cast(Datum::Float(0.1 + 0.2), DataType::Float64, decimal_type(38, 20)), Datum::Decimal(3 * pow10(19)));
+        assert_eq!(
+            cast(Datum::Float(0.1 + 0.2), DataType::Float64, decimal_type(38, 20)),
+            Datum::Decimal(3 * pow10(19))
+        );
         assert_eq!(cast(Datum::Decimal(25), decimal_type(5, 1), DataType::Int64), Datum::Int(3));
         assert_eq!(cast(Datum::Decimal(7), decimal_type(5, 1), DataType::Float64), Datum::Float(0.7));
         assert_eq!(cast(Datum::Int(100), DataType::Int32, decimal_type(4, 2)), Datum::Error(NUMERIC_OVERFLOW));

@@ -47,11 +47,6 @@ pub(crate) struct Scope<'s> {
 }
 
 impl<'s> Scope<'s> {
-    /// A scope for expressions without calls.
-    pub(crate) fn of(inputs: &'s [Input<'s>]) -> Scope<'s> {
-        Scope { inputs, calls: &[], row: 0 }
-    }
-
     /// The value of `scalar`.
     pub(crate) fn eval(&self, scalar: &'s Scalar) -> Datum<'s> {
         match scalar {

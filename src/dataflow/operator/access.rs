@@ -59,9 +59,7 @@ impl Access {
     ) -> Access {
         let schema = &graph.nodes[node.0].schema;
         let source = |column: usize| on.iter().find(|(target, _)| *target == column).map(|(_, from)| *from);
-        let covers = |columns: &[usize]| {
-            columns.len() == on.len() && columns.iter().all(|it| source(*it).is_some())
-        };
+        let covers = |columns: &[usize]| columns.len() == on.len() && columns.iter().all(|it| source(*it).is_some());
         let key_columns: Vec<usize> = schema.key.iter().map(|it| it.column).collect();
         let (path, key) = if covers(&key_columns) {
             (Path::Unique, schema.key.to_vec())
@@ -80,16 +78,6 @@ impl Access {
             Some(Part { from, data_type, key: *key, collation: schema.columns[key.column].collation })
         };
         Access { node, path, parts: key.iter().filter_map(part).collect() }
-    }
-
-    /// The probed relation.
-    pub(crate) fn node(&self) -> NodeId {
-        self.node
-    }
-
-    /// Whether at most one row is found.
-    pub(crate) fn is_unique(&self) -> bool {
-        self.path == Path::Unique
     }
 
     /// The input whose key is probed as it is, byte for byte, if there is one.

@@ -126,7 +126,10 @@ impl Accumulator {
         } else {
             multiply_divide(total, 1, count * pow10(from - scale))
         };
-        value.filter(|it| it.unsigned_abs() < pow10(precision).unsigned_abs()).map(Datum::Decimal).ok_or(NUMERIC_OVERFLOW)
+        value
+            .filter(|it| it.unsigned_abs() < pow10(precision).unsigned_abs())
+            .map(Datum::Decimal)
+            .ok_or(NUMERIC_OVERFLOW)
     }
 
     fn float_sum(&self) -> Result<f64, &'static str> {

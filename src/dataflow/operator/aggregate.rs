@@ -56,7 +56,8 @@ struct Work<'r, 'p> {
 impl Aggregate {
     pub(crate) fn new(graph: &Graph, node: NodeId, input: NodeId, groups: usize, functions: &[Function]) -> Aggregate {
         let schema = &graph.nodes[node.0].schema;
-        let column = |it: &KeyColumn| (it.column, schema.data_type(it.column), *it, schema.columns[it.column].collation);
+        let column =
+            |it: &KeyColumn| (it.column, schema.data_type(it.column), *it, schema.columns[it.column].collation);
         let order = |node: NodeId| {
             let schema = &graph.nodes[node.0].schema;
             let parts = schema.key.iter().take(groups);
@@ -92,9 +93,7 @@ impl Aggregate {
         let mut touches = std::mem::take(&mut self.touches);
         touches.clear();
         self.keys.clear();
-        let signs = deltas.iter().flat_map(|it| {
-            it.old.iter().map(|_| false).chain(it.new.iter().map(|_| true))
-        });
+        let signs = deltas.iter().flat_map(|it| it.old.iter().map(|_| false).chain(it.new.iter().map(|_| true)));
         for (row, insert) in signs.enumerate() {
             touches.extend(self.touch(&work, row, insert));
         }
@@ -116,8 +115,7 @@ impl Aggregate {
         (self.groups == 0).then(|| {
             let none = Hashed::default();
             let program = Program::default();
-            let work =
-                Work { context, program: &program, functions, own: &none, rows: &[], calls: CallResults::new() };
+            let work = Work { context, program: &program, functions, own: &none, rows: &[], calls: CallResults::new() };
             self.build(&work, None, 0, &[])
         })
     }

@@ -257,14 +257,7 @@ impl Assemble {
     }
 
     /// Takes found rows out again for which the look-up's condition is not true.
-    fn check(
-        &self,
-        condition: &Scalar,
-        program: &Program,
-        lookup: usize,
-        width: usize,
-        inputs: &mut [Input<'_>],
-    ) {
+    fn check(&self, condition: &Scalar, program: &Program, lookup: usize, width: usize, inputs: &mut [Input<'_>]) {
         let calls = match self.lookups[lookup].condition_calls {
             true => evaluate_calls(program, inputs, width),
             false => Vec::new(),
@@ -275,9 +268,7 @@ impl Assemble {
             }
             let verdict = match (Scope { inputs, calls: &calls, row }).eval(condition) {
                 Datum::Boolean(true) => continue,
-                Datum::Error(message) => {
-                    Input::Error(Cow::Owned(explained("join condition", message).into_owned()))
-                }
+                Datum::Error(message) => Input::Error(Cow::Owned(explained("join condition", message).into_owned())),
                 _ => Input::Absent,
             };
             inputs[lookup + 1] = verdict;

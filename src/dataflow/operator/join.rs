@@ -6,8 +6,8 @@
 use super::access::{Access, Indexes, ProbeKey};
 use super::pairs::Pairs;
 use super::{Context, Input};
-use crate::change::{DataType, Datum, Delta, Row, encode_datum};
 use crate::change::{Collation, KeyColumn};
+use crate::change::{DataType, Datum, Delta, Row, encode_datum};
 use crate::dataflow::arrangement::Side;
 use crate::dataflow::expression::RowProgram;
 use crate::plan::{Graph, InputColumn, JoinCondition, NodeId, Probe, Program};
@@ -46,13 +46,10 @@ impl Join {
                     })
                 })
             };
-            let check = |it: &JoinCondition| {
-                (it.left, it.right, schemas[it.left.input].data_type(it.left.column))
-            };
+            let check = |it: &JoinCondition| (it.left, it.right, schemas[it.left.input].data_type(it.left.column));
             let checks = conditions.iter().filter(covered).map(check).collect();
-            let probes = probes.iter().map(|it| {
-                (it.input, Access::new(graph, indexes, inputs[it.input], &it.on, inputs))
-            });
+            let probes =
+                probes.iter().map(|it| (it.input, Access::new(graph, indexes, inputs[it.input], &it.on, inputs)));
             Term { probes: probes.collect(), checks }
         };
         let terms = terms.iter().map(&mut term).collect();
@@ -63,7 +60,8 @@ impl Join {
     /// Appends what the inputs' deltas become.
     pub(crate) fn run(&self, context: &Context<'_>, program: &Program, deltas: &[&[Delta]], out: &mut Vec<Delta>) {
         let pairs = Pairs::new(context, program, &self.rows, self.width);
-        let mut walk = Walk { context, inputs: vec![Input::Absent; self.width], found: Vec::new(), key: Vec::new(), pairs };
+        let mut walk =
+            Walk { context, inputs: vec![Input::Absent; self.width], found: Vec::new(), key: Vec::new(), pairs };
         for (input, deltas) in deltas.iter().enumerate() {
             for delta in *deltas {
                 for (side, insert) in [(&delta.old, false), (&delta.new, true)] {

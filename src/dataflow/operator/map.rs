@@ -35,7 +35,14 @@ impl Map {
         for delta in deltas {
             let old = image(&delta.old, &mut scratch);
             let new = image(&delta.new, &mut scratch);
-            out.extend(Delta::between(old, new));
+            match (&old, &new) {
+                // Order columns are part of an ordered relation's key, so a row may move.
+                (Some(from), Some(to)) if from.key() != to.key() => {
+                    out.push(Delta { old, new: None });
+                    out.extend(new.map(Delta::insert));
+                }
+                _ => out.extend(Delta::between(old, new)),
+            }
         }
     }
 }
