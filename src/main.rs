@@ -132,11 +132,11 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
-    let Some(text) = vantage::plan::explain(&graph, &catalog, &args.view) else {
+    if !graph.views.iter().any(|it| it.name == args.view) {
         let names: Vec<&str> = graph.views.iter().map(|it| it.name.as_str()).collect();
         bail!("there is no materialized view \"{}\"; there are: {}", args.view, names.join(", "));
-    };
-    println!("{text}");
+    }
+    println!("{}", vantage::plan::explain(&graph, &catalog, &args.view));
     Ok(ExitCode::SUCCESS)
 }
 
