@@ -65,6 +65,7 @@ pub fn encode_key<'a>(key: &[KeyColumn], columns: &[Column], cell: impl Fn(usize
 }
 
 /// Appends one value in the direction of `part`, under `collation` where it is text.
+#[inline]
 pub fn encode_datum(datum: Datum<'_>, part: KeyColumn, collation: Collation, out: &mut Vec<u8>) {
     let start = out.len();
     match datum {

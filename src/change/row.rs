@@ -42,26 +42,31 @@ impl Row {
     }
 
     /// The bytes, as they are stored.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// The encoded unique key.
+    #[inline]
     pub fn key(&self) -> &[u8] {
         &self.0[HEADER..HEADER + self.key_len()]
     }
 
     /// Whether this marks a deletion.
+    #[inline]
     pub fn is_tombstone(&self) -> bool {
         self.0[6] & FLAG_TOMBSTONE != 0
     }
 
     /// The number of columns.
+    #[inline]
     pub fn width(&self) -> usize {
         usize::from(u16::from_le_bytes([self.0[4], self.0[5]]))
     }
 
     /// Whether any cell is an error.
+    #[inline]
     pub fn has_errors(&self) -> bool {
         self.0[6] & FLAG_ERRORS != 0
     }
@@ -72,6 +77,7 @@ impl Row {
     }
 
     /// The cell of column `index`, which must be of `data_type`.
+    #[inline]
     pub fn get(&self, index: usize, data_type: DataType) -> Datum<'_> {
         let nulls = HEADER + self.key_len();
         if self.bit(nulls, index) {
@@ -95,19 +101,23 @@ impl Row {
         }
     }
 
+    #[inline]
     fn key_len(&self) -> usize {
         u32::from_le_bytes([self.0[0], self.0[1], self.0[2], self.0[3]]) as usize
     }
 
+    #[inline]
     fn bit(&self, start: usize, index: usize) -> bool {
         self.0[start + index / 8] >> (index % 8) & 1 != 0
     }
 
+    #[inline]
     fn slots(&self) -> usize {
         let bitmaps = if self.has_errors() { 2 } else { 1 };
         HEADER + self.key_len() + bitmaps * self.width().div_ceil(8)
     }
 
+    #[inline]
     fn slot(&self, index: usize) -> u64 {
         let at = self.slots() + 8 * index;
         let mut bytes = [0; 8];
@@ -115,6 +125,7 @@ impl Row {
         u64::from_le_bytes(bytes)
     }
 
+    #[inline]
     fn tail_of(&self, index: usize) -> &[u8] {
         let slot = self.slot(index);
         let start = self.slots() + 8 * self.width() + (slot as u32) as usize;
@@ -148,6 +159,7 @@ impl RowBuilder {
     }
 
     /// Appends a cell of a column of `data_type`.
+    #[inline]
     pub fn push(&mut self, datum: Datum<'_>, data_type: DataType) {
         let index = self.width;
         self.width += 1;
@@ -180,6 +192,7 @@ impl RowBuilder {
     }
 
     /// Appends column `index` of `row`, which is of `data_type`, without looking into it.
+    #[inline]
     pub fn copy(&mut self, row: &Row, index: usize, data_type: DataType) {
         let nulls = HEADER + row.key_len();
         let null = row.bit(nulls, index);
@@ -224,6 +237,7 @@ impl RowBuilder {
         Row(Arc::from(&self.bytes[..]))
     }
 
+    #[inline]
     fn append(&mut self, bytes: &[u8]) -> u64 {
         let offset = self.tail.len() as u64;
         self.tail.extend_from_slice(bytes);

@@ -54,6 +54,7 @@ impl Hashed {
     }
 
     /// The row in `slot`.
+    #[inline]
     pub(crate) fn row(&self, slot: u32) -> Option<&Row> {
         self.rows.get(slot as usize)?.as_ref()
     }
@@ -64,17 +65,26 @@ impl Hashed {
     }
 
     /// The hash under which `key` is kept here.
+    #[inline]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         hash(&self.hasher, key)
     }
 
     /// The slot that almost surely holds the key with this hash: touches the table only, so that the cache misses
     /// of many probes in a row overlap. Settled by [`Hashed::confirm`].
+    #[inline]
     pub(crate) fn candidate(&self, hash: u64) -> u32 {
         self.table.find(hash, |it| it.tag == hash as u32).map_or(NOT_FOUND, |it| it.slot)
     }
 
+    /// Reads a little of the row in `slot`, so that its cache miss overlaps with those of the rows asked for next.
+    #[inline]
+    pub(crate) fn touch(&self, slot: u32) -> u8 {
+        self.row(slot).map_or(0, |row| row.as_bytes()[0])
+    }
+
     /// The slot of `key`, given the [`Hashed::candidate`] of its hash.
+    #[inline]
     pub(crate) fn confirm(&self, candidate: u32, hash: u64, key: &[u8]) -> u32 {
         match self.row(candidate) {
             Some(row) if row.key() == key => candidate,
@@ -84,6 +94,7 @@ impl Hashed {
     }
 
     /// The slot of `key`.
+    #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> u32 {
         self.slot(self.hash(key), key)
     }
@@ -253,6 +264,7 @@ impl Hashed {
         self.bytes + slab + table + self.indexes.iter().map(Index::memory_bytes).sum::<usize>()
     }
 
+    #[inline]
     fn slot(&self, hash: u64, key: &[u8]) -> u32 {
         let same = |it: &Entry| it.tag == hash as u32 && holds(&self.rows, it.slot, key);
         self.table.find(hash, same).map_or(NOT_FOUND, |it| it.slot)

@@ -162,6 +162,7 @@ impl Assemble {
         inputs.clear();
         inputs.resize(slots.len() * width, Input::Absent);
         self.dropped.clear();
+        std::hint::black_box(slots.iter().fold(0, |sum, it| sum ^ driver.touch(*it)));
         for (at, slot) in slots.iter().enumerate() {
             let row = driver.row(*slot);
             self.dropped.push(row.is_none());
@@ -245,11 +246,13 @@ impl Assemble {
         self.probes.push(Pending { row: row as u32, start, end, slot: NOT_FOUND, hash });
     }
 
-    /// Finds the slots of the noted probes: first all table look-ups, then all comparisons.
+    /// Finds the slots of the noted probes: all table look-ups, then all first touches of rows, then all comparisons.
     fn settle(&mut self, arrangement: &Hashed) {
         for probe in &mut self.probes {
             probe.slot = arrangement.candidate(probe.hash);
         }
+        let touched = self.probes.iter().fold(0, |sum, it| sum ^ arrangement.touch(it.slot));
+        std::hint::black_box(touched);
         for probe in &mut self.probes {
             let key = &self.keys[probe.start as usize..probe.end as usize];
             probe.slot = arrangement.confirm(probe.slot, probe.hash, key);
