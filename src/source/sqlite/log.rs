@@ -60,7 +60,8 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<Option<Head>> {
 pub(super) fn width(connection: &Connection) -> rusqlite::Result<usize> {
     connection
         .prepare_cached("SELECT count(*) FROM pragma_table_info(?1) WHERE name GLOB 'k[0-9]*'")?
-        .query_row([CHANGES], |row| row.get(0))
+        .query_row([CHANGES], |row| row.get::<_, i64>(0))
+        .map(|it| it as usize)
 }
 
 /// The number under which the table called `name` is captured now.

@@ -1,11 +1,13 @@
 //! One look at the log: the keys touched since a position, and what became of them, in one read transaction.
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use super::fault::Fault;
 use super::keys::Keys;
 use super::layout::Layout;
 use super::log::Head;
+use super::shape::{LogKey, Shape};
 use crate::change::{Event, RowBuilder};
 
 /// A log that names more keys than this is not read key by key: the tables are copied again, in chunks.
@@ -76,14 +78,9 @@ pub(super) fn read(
             }
             return Err(corrupt(&format!("there is no table {table}")));
         };
-        collect(
-            row,
-            layout.readers[index].shape.key_width(),
-            layout.readers[index].shape.rowid_name().is_some() && is_rowid(layout, index),
-            &mut keys[index],
-            &mut scratch,
-        )
-        .map_err(|it| it.unwrap_or_else(|| corrupt("its key is not of the table's kind")))?;
+        let shape = &layout.readers[index].shape;
+        collect(row, shape, &mut keys[index], &mut scratch)
+            .map_err(|it| it.unwrap_or_else(|| corrupt("its key is not of the table's kind")))?;
         lines += 1;
         if lines % 65_536 == 0 && keys.iter().map(Keys::len).sum::<usize>() > limit {
             return Ok(Found::TooMany);
@@ -99,26 +96,21 @@ pub(super) fn read(
     Ok(Found::Events(events, head))
 }
 
-fn is_rowid(layout: &Layout, index: usize) -> bool {
-    matches!(layout.readers[index].shape.key, super::shape::LogKey::Rowid { .. })
-}
-
 /// Adds the key in `row`; `Err(None)` when it cannot be one.
 fn collect(
     row: &rusqlite::Row<'_>,
-    width: usize,
-    is_rowid: bool,
+    shape: &Shape,
     keys: &mut Keys,
     scratch: &mut Vec<u8>,
 ) -> Result<(), Option<Fault>> {
-    use rusqlite::types::ValueRef;
+    let width = shape.key_width();
     let value = |place: usize| row.get_ref(3 + place).map_err(|it| Some(Fault::from(it)));
     match value(0)? {
         ValueRef::Integer(key) if width == 1 => {
             keys.add_integer(key);
             return Ok(());
         }
-        _ if is_rowid => return Err(None),
+        _ if matches!(shape.key, LogKey::Rowid { .. }) => return Err(None),
         _ => {}
     }
     let mut values = Vec::with_capacity(width);

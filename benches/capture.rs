@@ -1,0 +1,133 @@
+//! What capture costs the owner of an SQLite file, and how fast a source copies it and follows it.
+//!
+//! Every figure is taken in one run on one machine; the ratio is what compares between machines. Writers run with
+//! `synchronous = NORMAL`, the usual setting for WAL files.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use vantage::catalog::Connector;
+use vantage::change::{Batch, SourceState, TableId};
+use vantage::source::sqlite::capture;
+use vantage::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
+
+const ROWS: i64 = 200_000;
+const ROUNDS: usize = 5;
+const TOUCHED: i64 = 10_000;
+
+const TABLE: &str =
+    "CREATE TABLE product(id INTEGER PRIMARY KEY, name TEXT NOT NULL, brand INTEGER NOT NULL, price DECIMAL(10,2))";
+
+/// A named change to the table and one parameterised statement to measure.
+const CASES: [(&str, &str, &str); 3] = [
+    ("insert, integer key", "", "INSERT INTO product VALUES (?1, 'product number ' || ?1, ?1 % 100, 9.99)"),
+    (
+        "insert, one more unique index",
+        "CREATE UNIQUE INDEX by_name ON product(name)",
+        "INSERT INTO product VALUES (?1, 'product number ' || ?1, ?1 % 100, 9.99)",
+    ),
+    (
+        "update",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO product SELECT i, 'product number ' || i, i % 100, 9.99 FROM n",
+        "UPDATE product SET price = price + 1 WHERE id = ?1",
+    ),
+];
+
+fn main() {
+    println!("{:<32} {:>10} {:>10} {:>7}", "owner's cost of a write", "bare µs", "logged µs", "ratio");
+    for (name, prepare, sql) in CASES {
+        // The better of some rounds, taken in turns, so that both sides see the same machine.
+        let (mut bare, mut logged) = (f64::MAX, f64::MAX);
+        for _ in 0..ROUNDS {
+            bare = bare.min(write(prepare, sql, false));
+            logged = logged.min(write(prepare, sql, true));
+        }
+        println!("{name:<32} {bare:>10.2} {logged:>10.2} {:>7.2}", logged / bare);
+    }
+    follow();
+}
+
+/// Microseconds a row, in transactions of 1,000.
+fn write(prepare: &str, sql: &str, captured: bool) -> f64 {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("owner.db");
+    let connection = open(&path);
+    connection.execute_batch(TABLE).and_then(|()| connection.execute_batch(prepare)).expect("the table");
+    if captured {
+        capture::install(&path, &[]).expect("capture");
+    }
+    let start = Instant::now();
+    for block in 0..ROWS / 1000 {
+        connection.execute_batch("BEGIN IMMEDIATE").expect("begin");
+        let mut statement = connection.prepare_cached(sql).expect("the statement");
+        for row in 0..1000 {
+            statement.execute([block * 1000 + row + 1]).expect("a write");
+        }
+        drop(statement);
+        connection.execute_batch("COMMIT").expect("commit");
+    }
+    start.elapsed().as_secs_f64() * 1e6 / ROWS as f64
+}
+
+/// The first copy, then steps of changed rows.
+fn follow() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("owner.db");
+    let owner = open(&path);
+    owner.execute_batch(TABLE).and_then(|()| owner.execute_batch(CASES[2].1)).expect("the table");
+    capture::install(&path, &[]).expect("capture");
+    let connector = Connector::Sqlite { path: path.to_string_lossy().into_owned() };
+    let schema = describe(&connector, "product", &[]).expect("a schema");
+    let tables = vec![TableSpec { table: TableId(0), upstream: "product".into(), schema }];
+    let (sender, receiver) = sync_channel(64);
+    let link = Link { sender, durable: Arc::new(Mutex::new(None)), stop: Arc::default() };
+    let start = Instant::now();
+    let source = spawn(SourceSpec { index: 0, name: "owner".into(), connector, tables }, None, link);
+    let mut rows = 0;
+    loop {
+        let batch = next(&receiver);
+        rows += batch.events.len();
+        if batch.state == SourceState::Streaming {
+            break;
+        }
+    }
+    println!("first copy: {:.0} K rows/s", rows as f64 / start.elapsed().as_secs_f64() / 1e3);
+    let mut decode = Duration::MAX;
+    for step in 0..20 {
+        owner.execute("UPDATE product SET price = price + 1 WHERE (id + ?1) % 20 = 0", [step]).expect("an update");
+        let batch = next(&receiver);
+        assert_eq!(batch.events.len() as i64, TOUCHED);
+        decode = decode.min(batch.seen_at.elapsed());
+    }
+    println!("10 K changed keys, log to batch: {:.2} µs a key", decode.as_secs_f64() * 1e6 / TOUCHED as f64);
+    let mut fresh: Vec<Duration> = (0..1000)
+        .map(|step| {
+            owner.execute("UPDATE product SET brand = brand + 1 WHERE id = ?1", [step + 1]).expect("an update");
+            let committed = Instant::now();
+            next(&receiver);
+            committed.elapsed()
+        })
+        .collect();
+    fresh.sort();
+    println!("commit to batch: p50 {:?}, p99 {:?}", fresh[500], fresh[990]);
+    drop(receiver);
+    source.join().expect("the source's thread");
+}
+
+fn next(receiver: &Receiver<Message>) -> Batch {
+    loop {
+        if let Message::Batch(batch) = receiver.recv_timeout(Duration::from_secs(30)).expect("a running source") {
+            return batch;
+        }
+    }
+}
+
+fn open(path: &Path) -> Connection {
+    let connection = Connection::open(path).expect("a database");
+    connection.busy_timeout(Duration::from_secs(30)).expect("a timeout");
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL").expect("WAL");
+    connection
+}

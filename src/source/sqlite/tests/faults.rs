@@ -1,0 +1,342 @@
+//! What can happen to a file: each fault is named, nothing is lost, and mending it heals the source without a restart.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::harness::{File, Model, Running};
+use crate::catalog::{Connector, DeclaredColumn};
+use crate::change::{DataType, SourceHealth};
+use crate::source::describe;
+use crate::source::sqlite::capture::{self, TableState};
+
+const SIMPLE: &str = "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b');";
+
+fn start(file: &File) -> Running {
+    let mut source = Running::start(file.spec(&["t"]), Model::default());
+    source.check("the start");
+    source
+}
+
+fn halted(health: &SourceHealth, words: &str) -> bool {
+    matches!(health, SourceHealth::Halted { reason } if reason.contains(words))
+}
+
+fn retrying(health: &SourceHealth, words: &str) -> bool {
+    matches!(health, SourceHealth::Retrying { reason } if reason.contains(words))
+}
+
+#[test]
+fn install_is_idempotent_and_remove_leaves_the_file_as_it_was() {
+    let file = File::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, x); CREATE TABLE partial(a INT); CREATE UNIQUE INDEX pi ON partial(a) WHERE a > 0;
+         CREATE TABLE expr(a INT); CREATE UNIQUE INDEX ei ON expr(a + 1); CREATE VIEW v AS SELECT 1; CREATE VIRTUAL TABLE fts USING fts5(a);",
+    );
+    let dump = |file: &File| -> Vec<(String, String)> {
+        let connection = file.connect();
+        let mut statement = connection
+            .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema WHERE name <> 'sqlite_sequence' ORDER BY 1")
+            .unwrap();
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    let before = dump(&file);
+    let first = capture::install(&file.path, &[]).unwrap();
+    assert!(first.to_string().contains("journal mode changed from delete to wal"), "{first}");
+    for (table, words) in [("partial", "partial"), ("expr", "expression"), ("v", "view"), ("fts", "virtual")] {
+        let state = &first.tables.iter().find(|it| it.table == table).unwrap().state;
+        assert!(matches!(state, TableState::Refused { reason } if reason.contains(words)), "{first}");
+    }
+    let installed = dump(&file);
+    let again = capture::install(&file.path, &[]).unwrap();
+    assert_eq!((first.log, first.tables), (again.log.clone(), again.tables));
+    assert_eq!(dump(&file), installed);
+    let status = capture::status(&file.path, &[]).unwrap();
+    assert_eq!(status.log, again.log);
+    capture::remove(&file.path, &[]).unwrap();
+    assert_eq!(dump(&file), before);
+    let mode: String = file.connect().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "delete");
+    assert!(capture::install(&file.path, &["nope".into()]).is_err());
+}
+
+#[test]
+fn not_installed_is_halted_until_it_is_installed() {
+    let file = File::new(SIMPLE);
+    let mut source = Running::start(file.spec(&["t"]), Model::default());
+    source.wait_for(|it| halted(it, "vantage capture install"));
+    capture::install(&file.path, &[]).unwrap();
+    source.check("install");
+}
+
+#[test]
+fn a_dropped_trigger_halts_until_reinstalled_and_nothing_is_lost() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let owner = file.connect();
+    owner.execute_batch("DROP TRIGGER _vantage_1_update; UPDATE t SET x = 'unseen'").unwrap();
+    source.wait_for(|it| halted(it, "_vantage_1_update is missing"));
+    assert!(matches!(capture::status(&file.path, &[]).unwrap().tables[0].state, TableState::Drifted { .. }));
+    capture::install(&file.path, &[]).unwrap();
+    source.wait_for(|it| *it == SourceHealth::Streaming);
+    source.check("reinstall");
+    // The same while nobody looks.
+    let model = source.stop();
+    owner.execute_batch("DROP TRIGGER _vantage_2_update; UPDATE t SET x = 'unseen again'").unwrap();
+    capture::install(&file.path, &[]).unwrap();
+    Running::start(file.spec(&["t"]), model).check("a reinstall while stopped");
+}
+
+#[test]
+fn triggers_put_back_by_hand_do_not_hide_what_was_written_without_them() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let owner = file.connect();
+    let sql: String = owner
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = '_vantage_1_update'", [], |row| row.get(0))
+        .unwrap();
+    let unseen = |x: &str| format!("BEGIN; DROP TRIGGER _vantage_1_update; UPDATE t SET x = '{x}'; {sql}; COMMIT");
+    owner.execute_batch(&unseen("one")).unwrap();
+    source.check("triggers put back");
+    let model = source.stop();
+    owner.execute_batch(&unseen("two")).unwrap();
+    Running::start(file.spec(&["t"]), model).check("triggers put back while stopped");
+}
+
+#[test]
+fn the_twelve_step_alter_is_drift_and_heals() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    file.connect()
+        .execute_batch(
+            "BEGIN; CREATE TABLE new_t(id INTEGER PRIMARY KEY, x TEXT, y INT); INSERT INTO new_t SELECT id, x || '!', 1 FROM t;
+             DROP TABLE t; ALTER TABLE new_t RENAME TO t; COMMIT; INSERT INTO t VALUES (9, 'i', 9);",
+        )
+        .unwrap();
+    source.wait_for(|it| halted(it, "drifted: table \"t\""));
+    capture::install(&file.path, &[]).unwrap();
+    source.wait_for(|it| *it == SourceHealth::Streaming);
+    source.check("reinstall");
+}
+
+#[test]
+fn a_column_that_goes_is_named() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    file.connect().execute_batch("ALTER TABLE t DROP COLUMN x").unwrap();
+    source.wait_for(|it| halted(it, "no longer has the column \"x\""));
+    file.connect().execute_batch("ALTER TABLE t ADD COLUMN x TEXT; UPDATE t SET x = 'back'").unwrap();
+    source.wait_for(|it| *it == SourceHealth::Streaming);
+    source.check("the column is back");
+}
+
+#[test]
+fn vacuum_renumbers_rows_without_a_key() {
+    let file = File::captured("CREATE TABLE t(x); INSERT INTO t VALUES ('a'), ('b'), ('c'), ('d');");
+    let mut source = start(&file);
+    let owner = file.connect();
+    owner.execute_batch("DELETE FROM t WHERE rowid < 3; VACUUM; DELETE FROM t WHERE x = 'c'").unwrap();
+    source.check("vacuum");
+    owner.execute_batch("INSERT INTO t VALUES ('e')").unwrap();
+    source.check("insert");
+    let model = source.stop();
+    owner.execute_batch("DELETE FROM t WHERE x = 'd'; VACUUM; INSERT INTO t VALUES ('f')").unwrap();
+    Running::start(file.spec(&["t"]), model).check("vacuum while stopped");
+}
+
+#[test]
+fn unrelated_schema_changes_copy_nothing() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    file.connect()
+        .execute_batch("CREATE TABLE o(a); CREATE INDEX oi ON o(a); CREATE TABLE p(a); INSERT INTO t VALUES (3, 'c')")
+        .unwrap();
+    source.check("unrelated tables");
+    assert_eq!(source.snapshots, 1);
+}
+
+#[test]
+fn a_restored_backup_is_noticed_even_when_ids_are_used_again() {
+    let file = File::captured(SIMPLE);
+    let owner = file.connect();
+    let backup = file.path.with_extension("bak");
+    owner.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    let mut source = start(&file);
+    owner.execute_batch("INSERT INTO t VALUES (3, 'lost'); UPDATE t SET x = 'lost' WHERE id = 1").unwrap();
+    source.check("writes that will be lost");
+    // Restored in place, through SQLite, then as many writes as were lost.
+    let mut target = Connection::open(&file.path).unwrap();
+    let from = Connection::open(&backup).unwrap();
+    rusqlite::backup::Backup::new(&from, &mut target).unwrap().run_to_completion(1000, Duration::ZERO, None).unwrap();
+    target.execute_batch("INSERT INTO t VALUES (4, 'other'); UPDATE t SET x = 'other' WHERE id = 2").unwrap();
+    source.check("the restore");
+    assert!(
+        source.health.iter().any(|it| retrying(it, "source-went-back")) || source.snapshots > 1,
+        "{:?}",
+        source.health
+    );
+}
+
+#[test]
+fn a_deleted_and_recreated_file_is_followed_anew() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let remove = |suffix: &str| {
+        let _ = fs::remove_file(format!("{}{suffix}", file.path.display()));
+    };
+    ["", "-wal", "-shm"].iter().for_each(|it| remove(it));
+    source.wait_for(|it| retrying(it, "No such file"));
+    file.connect()
+        .execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t VALUES (7, 'g')")
+        .unwrap();
+    source.wait_for(|it| halted(it, "not installed"));
+    capture::install(&file.path, &[]).unwrap();
+    source.wait_for(|it| retrying(it, "created anew"));
+    source.check("the new file");
+    // Another file moved into its place.
+    let other = File::captured("CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t VALUES (8, 'h')");
+    other.connect().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    ["-wal", "-shm"].iter().for_each(|it| remove(it));
+    fs::rename(&other.path, &file.path).unwrap();
+    source.wait_for(|it| *it == SourceHealth::Streaming);
+    source.check("the moved file");
+}
+
+#[test]
+fn corrupt_lines_halt_by_name() {
+    for (line, words) in [
+        ("(99, 1)", "there is no table 99"),
+        ("(1, 'text')", "its key is not of the table's kind"),
+        ("('x', 1)", "its table is no integer"),
+    ] {
+        let file = File::captured(SIMPLE);
+        let mut source = start(&file);
+        let owner = file.connect();
+        owner.execute_batch(&format!("INSERT INTO _vantage_changes(tbl, k1) VALUES {line}")).unwrap();
+        source.wait_for(|it| halted(it, words));
+        capture::remove(&file.path, &[]).unwrap();
+        capture::install(&file.path, &[]).unwrap();
+        source.wait_for(|it| *it == SourceHealth::Streaming);
+        source.check("a new log");
+    }
+}
+
+#[test]
+fn a_snapshot_beside_writers_is_consistent_at_its_end() {
+    let file = File::captured(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); CREATE TABLE w(a TEXT, b INT, PRIMARY KEY (b, a)) WITHOUT ROWID;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) INSERT INTO t SELECT i, 'x' || i FROM n;
+         INSERT INTO w SELECT x, id % 7 FROM t WHERE id <= 25000;",
+    );
+    let owner = file.connect();
+    let writer = thread::spawn(move || {
+        for step in 0..400 {
+            owner
+                .execute_batch(&format!(
+                    "BEGIN; UPDATE t SET id = -id WHERE id = {0}; DELETE FROM t WHERE id = {0} + 1; INSERT OR REPLACE INTO t VALUES ({0} + 2, 'new');
+                     UPDATE w SET b = b + 1 WHERE a = 'x{0}'; COMMIT",
+                    step * 150 + 1
+                ))
+                .unwrap();
+        }
+    });
+    let mut source = Running::start(file.spec(&["t", "w"]), Model::default());
+    source.settle();
+    writer.join().unwrap();
+    source.check("all writes");
+    assert_eq!(source.snapshots, 1);
+    // Stopped in the middle of a copy, it begins again and ends equal.
+    let mut source = Running::start(file.spec(&["t", "w"]), Model::default());
+    while source.batches < 3 {
+        source.take();
+    }
+    Running::start(file.spec(&["t", "w"]), source.stop()).check("a copy begun twice");
+}
+
+#[test]
+fn trimming_under_load_keeps_what_is_needed() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let owner = file.connect();
+    let count = || -> i64 { owner.query_row("SELECT count(*) FROM _vantage_changes", [], |row| row.get(0)).unwrap() };
+    for step in 0..40 {
+        owner.execute_batch(&format!("INSERT OR REPLACE INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i * {step}, 'x' FROM n")).unwrap();
+        source.check("a load");
+        *source.link.durable.lock().unwrap() = source.model.position.clone();
+    }
+    let end = Instant::now() + Duration::from_secs(20);
+    while count() > 1 {
+        assert!(Instant::now() < end, "{} lines are left", count());
+        source.settle();
+    }
+    source = Running::start(file.spec(&["t"]), source.stop());
+    owner.execute_batch("DELETE FROM t WHERE id % 3 = 0").unwrap();
+    source.check("a restart behind a trimmed log");
+    assert_eq!(source.snapshots, 0);
+}
+
+#[test]
+fn an_open_transaction_shows_nothing_until_it_commits() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let owner = file.connect();
+    owner.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (3, 'c'); UPDATE t SET x = 'all'").unwrap();
+    source.check("half a transaction");
+    let batches = source.batches;
+    owner.execute_batch("COMMIT").unwrap();
+    source.check("the commit");
+    assert_eq!(source.batches, batches + 1, "one transaction is one batch");
+}
+
+#[test]
+fn commits_arrive_within_milliseconds() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let owner = file.connect();
+    let mut times: Vec<Duration> = (0..200)
+        .map(|step| {
+            owner.execute("UPDATE t SET x = ?1 WHERE id = 1", [step]).unwrap();
+            let start = Instant::now();
+            let batches = source.batches;
+            while source.batches == batches {
+                source.take();
+            }
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("commit to batch: p50 {:?}, p99 {:?}", times[100], times[198]);
+    // The slow poll alone would take 50 ms; this only tells whether file events work at all.
+    assert!(times[100] < Duration::from_millis(40), "{:?}", times[100]);
+}
+
+#[test]
+fn declared_columns_are_checked_against_the_file() {
+    let file = File::new("CREATE TABLE t(at DATETIME NOT NULL, n INT, price TEXT, PRIMARY KEY (at, n)) WITHOUT ROWID");
+    let connector = Connector::Sqlite { path: file.path.to_str().unwrap().into() };
+    let column = |name: &str, data_type, primary_key| DeclaredColumn {
+        name: name.into(),
+        data_type,
+        not_null: false,
+        primary_key,
+    };
+    let schema = describe(&connector, "T", &[]).unwrap();
+    // A timestamp has several spellings, so the key is the stored text, hidden.
+    let names: Vec<_> = schema.columns.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!((names, schema.visible), (vec!["at", "n", "price", "_key_at"], 3));
+    assert_eq!(schema.key.iter().map(|it| it.column).collect::<Vec<_>>(), [3, 1]);
+    let price = DataType::Decimal { precision: 10, scale: 2 };
+    let declared =
+        describe(&connector, "t", &[column("price", price, false), column("n", DataType::Int32, false)]).unwrap();
+    assert_eq!(
+        declared.columns.iter().map(|it| it.data_type).collect::<Vec<_>>(),
+        [price, DataType::Int32, DataType::Text]
+    );
+    let wrong = describe(&connector, "t", &[column("n", DataType::Int64, true)]).unwrap_err().to_string();
+    assert!(wrong.contains("primary key (at, n)"), "{wrong}");
+    assert!(
+        describe(&connector, "t", &[column("nope", price, false)]).unwrap_err().to_string().contains("at, n, price")
+    );
+    assert!(describe(&connector, "nope", &[]).is_err());
+}

@@ -1,0 +1,285 @@
+//! A file, a writer, a running source, and a model that applies batches as the engine does.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use crate::catalog::Connector;
+use crate::change::{DataType, Datum, Position, Row, SourceHealth, SourceState, TableId};
+use crate::source::sqlite::capture;
+use crate::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory with one database file.
+pub(super) struct File {
+    _directory: tempfile::TempDir,
+    pub(super) path: PathBuf,
+}
+
+impl File {
+    pub(super) fn new(script: &str) -> File {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("owner.db");
+        let file = File { _directory: directory, path };
+        file.connect().execute_batch(script).unwrap();
+        file
+    }
+
+    pub(super) fn captured(script: &str) -> File {
+        let file = File::new(script);
+        let report = capture::install(&file.path, &[]).unwrap();
+        assert!(report.is_complete(), "{report}");
+        file
+    }
+
+    pub(super) fn connect(&self) -> Connection {
+        let connection = Connection::open(&self.path).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection
+    }
+
+    pub(super) fn spec(&self, tables: &[&str]) -> SourceSpec {
+        let connector = Connector::Sqlite { path: self.path.to_str().unwrap().into() };
+        let table = |(index, name): (usize, &&str)| TableSpec {
+            table: TableId(index),
+            upstream: name.to_string(),
+            schema: describe(&connector, name, &[]).unwrap(),
+        };
+        let tables = tables.iter().enumerate().map(table).collect();
+        SourceSpec { index: 0, name: "owner".into(), connector, tables }
+    }
+}
+
+/// What the engine would hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Model {
+    pub(super) rows: BTreeMap<(usize, Vec<u8>), Row>,
+    pub(super) position: Option<Position>,
+    unnamed: Option<(Vec<TableId>, HashSet<(usize, Vec<u8>)>)>,
+}
+
+/// A running source.
+pub(super) struct Running {
+    pub(super) spec: SourceSpec,
+    pub(super) model: Model,
+    pub(super) health: Vec<SourceHealth>,
+    pub(super) batches: usize,
+    pub(super) snapshots: usize,
+    pub(super) link: Link,
+    receiver: Option<Receiver<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) fn start(spec: SourceSpec, model: Model) -> Running {
+        let (sender, receiver) = sync_channel(16);
+        let link = Link { sender, durable: Arc::new(Mutex::new(None)), stop: Arc::new(AtomicBool::new(false)) };
+        let mut model = model;
+        model.unnamed = None;
+        let thread = spawn(spec.clone(), model.position.clone(), link.clone());
+        Running {
+            spec,
+            model,
+            health: Vec::new(),
+            batches: 0,
+            snapshots: 0,
+            link,
+            receiver: Some(receiver),
+            thread: Some(thread),
+        }
+    }
+
+    /// Takes one message; the instant of a `Current`.
+    pub(super) fn take(&mut self) -> Option<Instant> {
+        let message = self.receiver.as_ref().unwrap().recv_timeout(PATIENCE);
+        match message.unwrap_or_else(|error| panic!("{error}; health {:?}", self.health)) {
+            Message::Current(_, instant) => return Some(instant),
+            Message::Health(_, health) => self.health.push(health),
+            Message::Batch(batch) => {
+                self.batches += 1;
+                if let SourceState::SnapshotStart(tables) = &batch.state {
+                    self.snapshots += 1;
+                    self.model.unnamed = Some((tables.clone(), HashSet::new()));
+                }
+                if batch.state == SourceState::Streaming {
+                    if let Some((tables, named)) = self.model.unnamed.take() {
+                        self.model.rows.retain(|key, _| !tables.contains(&TableId(key.0)) || named.contains(key));
+                    }
+                    self.model.position = Some(batch.position);
+                }
+                for event in batch.events {
+                    let key = (event.table.0, event.row.key().to_vec());
+                    if let Some((_, named)) = &mut self.model.unnamed {
+                        named.insert(key.clone());
+                    }
+                    match event.row.is_tombstone() {
+                        true => self.model.rows.remove(&key),
+                        false => self.model.rows.insert(key, event.row),
+                    };
+                }
+            }
+        }
+        None
+    }
+
+    /// Waits until everything committed before this call has arrived.
+    pub(super) fn settle(&mut self) {
+        let now = Instant::now();
+        while self.take().is_none_or(|it| it < now) {}
+    }
+
+    /// Waits for a health that satisfies `wanted`, in messages from now on.
+    pub(super) fn wait_for(&mut self, wanted: impl Fn(&SourceHealth) -> bool) -> SourceHealth {
+        let from = self.health.len();
+        loop {
+            self.take();
+            if let Some(it) = self.health[from..].iter().find(|it| wanted(it)) {
+                return it.clone();
+            }
+        }
+    }
+
+    /// Settles and compares every table with the file.
+    pub(super) fn check(&mut self, context: &str) {
+        self.settle();
+        self.compare(context);
+    }
+
+    pub(super) fn compare(&self, context: &str) {
+        let Connector::Sqlite { path } = &self.spec.connector;
+        let connection = Connection::open(path).unwrap();
+        for (index, table) in self.spec.tables.iter().enumerate() {
+            let expected = expected(&connection, table);
+            let schema = &table.schema;
+            let mut actual: Vec<String> = self
+                .model
+                .rows
+                .range((index, vec![])..(index + 1, vec![]))
+                .map(|(_, row)| {
+                    let cells = (0..schema.visible).map(|it| shown(row.get(it, schema.data_type(it))));
+                    cells.collect::<Vec<_>>().join("|")
+                })
+                .collect();
+            actual.sort();
+            assert_eq!(actual, expected, "table {} after {context}", table.upstream);
+        }
+    }
+
+    pub(super) fn stop(mut self) -> Model {
+        self.end();
+        std::mem::take(&mut self.model)
+    }
+
+    fn end(&mut self) {
+        self.link.stop.store(true, Ordering::Release);
+        self.receiver = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+fn shown(datum: Datum<'_>) -> String {
+    match datum {
+        Datum::Error(_) => "error".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The table's rows as SQLite shows them, typed by rules written down a second time.
+fn expected(connection: &Connection, table: &TableSpec) -> Vec<String> {
+    let names: Vec<_> =
+        table.schema.visible_columns().iter().map(|it| format!("\"{}\"", it.name.replace('"', "\"\""))).collect();
+    let sql = format!("SELECT {} FROM \"{}\"", names.join(", "), table.upstream.replace('"', "\"\""));
+    let mut statement = connection.prepare(&sql).unwrap();
+    let mut rows = statement.query([]).unwrap();
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let cell = |index: usize| match (table.schema.data_type(index), row.get_ref(index).unwrap()) {
+            (_, ValueRef::Null) => "Null".into(),
+            (DataType::Int64, ValueRef::Integer(it)) => format!("Int({it})"),
+            (DataType::Float64, ValueRef::Integer(it)) => format!("Float({:?})", it as f64),
+            (DataType::Float64, ValueRef::Real(it)) => format!("Float({it:?})"),
+            (DataType::Bytes, ValueRef::Blob(it)) => format!("Bytes({it:?})"),
+            (DataType::Text, ValueRef::Text(it)) if std::str::from_utf8(it).is_ok() => {
+                format!("Text({:?})", std::str::from_utf8(it).unwrap())
+            }
+            _ => "error".into(),
+        };
+        all.push((0..table.schema.visible).map(cell).collect::<Vec<String>>().join("|"));
+    }
+    all.sort();
+    all
+}
+
+/// Another process that writes the file: Python's sqlite3, as services have it.
+pub(super) struct Python {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Python {
+    pub(super) fn open(path: &Path) -> Python {
+        const PROGRAM: &str = "
+import json, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+for line in sys.stdin:
+    try:
+        rows = db.execute(json.loads(line)).fetchall()
+        print(json.dumps(rows, default=str), flush=True)
+    except sqlite3.Error as error:
+        print(json.dumps('error: %s' % error), flush=True)
+";
+        let mut child = Command::new("python3")
+            .args(["-c", PROGRAM])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Python { child, input, output }
+    }
+
+    /// Runs one statement; its rows as JSON, or the error.
+    pub(super) fn run(&mut self, sql: &str) -> String {
+        writeln!(self.input, "{}", serde_json::to_string(sql).unwrap()).unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().into()
+    }
+
+    /// Runs one statement that must succeed.
+    pub(super) fn execute(&mut self, sql: &str) {
+        let answer = self.run(sql);
+        assert!(!answer.starts_with("\"error"), "{sql}: {answer}");
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
