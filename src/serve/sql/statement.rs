@@ -7,8 +7,8 @@ use datafusion::common::config::Dialect;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -75,7 +75,9 @@ fn is_joint(token: &Token) -> bool {
                 ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "CASE", "SELECT", "WHEN", "IS"];
             word.quote_style.is_none() && CLAUSES.iter().any(|it| it.eq_ignore_ascii_case(&word.value))
         }
-        Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::Period | Token::SemiColon | Token::EOF => false,
+        Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::Period | Token::SemiColon | Token::EOF => {
+            false
+        }
         Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::RParen => false,
         _ => true,
     }
