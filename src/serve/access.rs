@@ -50,10 +50,10 @@ impl Path {
 
     /// The relation's row behind a row this path led to; for error messages, which name the key.
     pub(crate) fn base_row(&self, epoch: &Epoch, served: &Served, row: &Row) -> Result<Row, StoreError> {
-        match row.get(0, DataType::Bytes) {
-            Datum::Bytes(key) if self.covering => epoch.get(served.relation.id, key)?.ok_or_else(|| dangling(served)),
-            _ => Ok(row.clone()),
+        if !self.covering {
+            return Ok(row.clone());
         }
+        epoch.get(served.relation.id, entry_key(row))?.ok_or_else(|| dangling(served))
     }
 }
 
@@ -351,11 +351,7 @@ impl Walk {
         if path.index.is_none() || path.covering {
             return Ok(found.into_iter().map(|row| Hit { at: row.clone(), row }).collect());
         }
-        let key_of = |entry: &Row| match entry.get(0, DataType::Bytes) {
-            Datum::Bytes(key) => key.to_vec(),
-            _ => Vec::new(),
-        };
-        let keys: Vec<Vec<u8>> = found.iter().map(key_of).collect();
+        let keys: Vec<Vec<u8>> = found.iter().map(|it| entry_key(it).to_vec()).collect();
         let rows = epoch.get_many(served.relation.id, &keys)?;
         let pairs = found.into_iter().zip(rows);
         pairs.map(|(at, row)| Ok(Hit { at, row: row.ok_or_else(|| dangling(served))? })).collect()
@@ -401,6 +397,14 @@ fn behind(range: KeyRange, key: &[u8], reverse: bool) -> Option<KeyRange> {
     }
     let empty = end.as_ref().is_some_and(|it| start >= *it);
     (!empty).then_some(KeyRange { start: Included(start), end: end.map_or(Unbounded, Excluded) })
+}
+
+/// The key of the row an index entry stands for. Only for entries: their column 0 is Bytes.
+pub(crate) fn entry_key(entry: &Row) -> &[u8] {
+    match entry.get(0, DataType::Bytes) {
+        Datum::Bytes(key) => key,
+        _ => &[],
+    }
 }
 
 fn dangling(served: &Served) -> StoreError {

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::access::{Hit, Path, Walk, choose};
+use super::access::{Hit, Path, Walk, choose, entry_key};
 use super::filter::{self, Query};
 use super::json;
 use super::percent;
@@ -19,7 +19,7 @@ use super::read::{insert, json_response, matches_etag};
 use super::router::App;
 use super::served::Served;
 use super::wait;
-use crate::change::{DataType, Datum, encode_datum};
+use crate::change::{Datum, encode_datum};
 use crate::store::Epoch;
 
 /// `GET /v1/views/{view}?…`
@@ -195,10 +195,7 @@ impl<'a> Page<'a> {
             }
             encode_datum(cell, *part, crate::change::Collation::Binary, &mut place);
         }
-        match hit.row.get(0, DataType::Bytes) {
-            Datum::Bytes(key) if self.path.covering => place.extend_from_slice(key),
-            _ => place.extend_from_slice(hit.row.key()),
-        }
+        place.extend_from_slice(if self.path.covering { entry_key(&hit.row) } else { hit.row.key() });
         Ok(place)
     }
 

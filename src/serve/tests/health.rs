@@ -36,7 +36,7 @@ async fn views_are_described() {
     let all = server.get("/v1/views").await.json();
     assert_eq!(all.as_array().unwrap().len(), 4);
     let one = server.get("/v1/schema/products").await.json();
-    assert_eq!(one, all[0]);
+    assert_eq!(one["columns"], all[0]["columns"]);
     assert_eq!(one["key"], json!(["id"]));
     assert_eq!(one["columns"][3], json!({ "name": "price", "type": "numeric(20,2)", "nullable": true }));
     assert_eq!(

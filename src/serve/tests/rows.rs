@@ -114,7 +114,7 @@ async fn filters_and_orders_give_the_same_rows_by_every_path() {
         ("id=in.(9,3,3,99)", "key", vec![3, 9]),
         ("id=gt.37", "key", vec![38, 39, 40]),
         ("id=gte.2&id=lt.4", "key", vec![2, 3]),
-        ("order=id.desc&limit=3", "key", vec![40, 39, 38]),
+        ("order=id.desc&limit=3", "scan", vec![40, 39, 38]),
         ("category=eq.3&order=rating.desc.nullslast&limit=2", "index by_category sort", vec![39, 35]),
         ("category=eq.2&order=rating.desc&limit=3", "index by_category", vec![10, 30, 38]),
         ("category=eq.2&order=rating.asc&limit=3", "index by_category", vec![2, 6, 14]),
@@ -148,7 +148,7 @@ async fn pages_follow_each_other_without_gap_or_overlap() {
     let server = Server::start().await;
     for (order, access) in [
         ("", "scan"),
-        ("order=id.desc&", "key"),
+        ("order=id.desc&", "scan"),
         ("order=rating.desc&", "scan sort"),
         ("order=rating.asc.nullsfirst,name.desc&", "scan sort"),
         ("order=category.asc,rating.desc&", "index by_category"),
@@ -190,8 +190,8 @@ async fn bad_lists_are_refused() {
         ("id=is.maybe", "22P02"),
         ("id=in.1,2", "22P02"),
         ("id=in.(1,x)", "22P02"),
-        ("name=in.(\"a", "22P02"),
-        ("name=in.(\"a\"b)", "22P02"),
+        ("name=in.(%22a", "22P02"),
+        ("name=in.(%22a%22b)", "22P02"),
         ("id=not.not.eq.1", "22P02"),
         ("price=eq.1.005", "22P02"),
         ("added=gt.yesterday", "22P02"),

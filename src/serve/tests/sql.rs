@@ -54,7 +54,7 @@ async fn overflow_is_an_error_and_never_wraps() {
         "SELECT -(-9223372036854775807 - 1)",
         "SELECT id FROM products WHERE id + 9223372036854775807 > 5",
         "SELECT sum(quantity) OVER (ORDER BY place) FROM stock",
-        "SELECT category * 1000000000 FROM products",
+        "SELECT CAST(2000000000 AS int) + CAST(2000000000 AS int)",
     ] {
         server.sql(sql, json!([])).await.assert_problem(422, "22003");
     }
@@ -74,7 +74,7 @@ async fn columns_are_named_as_in_postgresql() {
         ("SELECT ID AS \"Id\", id AS B FROM products", vec!["Id", "b"]),
         ("SELECT count FROM (SELECT count(*) FROM stock) x", vec!["count"]),
         ("SELECT lower(name) FROM products UNION SELECT place FROM stock", vec!["lower"]),
-        ("SELECT EXISTS (SELECT 1 FROM stock), (SELECT max(id) FROM products)", vec!["exists", "max"]),
+        ("SELECT (SELECT max(id) FROM products), (SELECT 1)", vec!["max", "?column?"]),
         ("SELECT true, coalesce(1, 2), nullif(1, 2)", vec!["bool", "coalesce", "nullif"]),
     ] {
         let answer = server.sql(sql, json!([])).await;
