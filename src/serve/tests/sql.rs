@@ -206,3 +206,43 @@ async fn statements_are_bounded() {
     server.sql("SELECT id FROM growing", json!([])).await.assert_problem(503, "57P03");
     server.sql("SELECT id FROM broken", json!([])).await.assert_problem(409, "55000");
 }
+
+#[tokio::test]
+async fn scans_use_keys_and_indexes() {
+    let board = super::fixture::shop(1);
+    let directory = std::sync::Arc::new(crate::serve::served::Directory::new(&board));
+    let engine = std::sync::Arc::new(crate::serve::sql::Engine::new(directory, 1 << 20).unwrap());
+    for (sql, scan) in [
+        ("SELECT name FROM products WHERE id = 7 AND 1 = 1", "products key ranges=1"),
+        ("SELECT name FROM products WHERE id IN (1, 2, 3, 4, 5)", "products key ranges=5"),
+        ("SELECT name FROM products WHERE id > 5 AND id <= 9", "products key ranges=1"),
+        ("SELECT name FROM products WHERE id > 5 AND name = 'x'", "products key ranges=1 residual=1"),
+        ("SELECT name FROM products", "products all"),
+        ("SELECT name FROM products LIMIT 3", "products all limit=3"),
+        ("SELECT name FROM products ORDER BY id DESC LIMIT 3", "products all backwards limit=3"),
+        (
+            "SELECT name FROM products WHERE category = 2 ORDER BY rating DESC LIMIT 3",
+            "products index=by_category ranges=1 limit=3",
+        ),
+        (
+            "SELECT name FROM products WHERE category = 2 ORDER BY rating LIMIT 3",
+            "products index=by_category backwards ranges=1 limit=3",
+        ),
+        (
+            "SELECT id FROM products WHERE price > 1.5 ORDER BY price LIMIT 3",
+            "products index=by_price covering ranges=1 limit=3",
+        ),
+        (
+            "SELECT id FROM products WHERE category = 2 AND rating > 4 LIMIT 3",
+            "products index=by_category ranges=1 limit=3",
+        ),
+        ("SELECT name FROM products WHERE name LIKE 'x%'", "products all"),
+    ] {
+        let (statement, _) = engine.statement(sql).await.unwrap();
+        let (plan, _) = engine.physical(sql, &statement, &[]).await.unwrap();
+        let shown = datafusion::physical_plan::displayable(&*plan).indent(false).to_string();
+        let got = shown.lines().find_map(|it| it.trim().strip_prefix("Scan: ")).unwrap_or("");
+        assert_eq!(got, scan, "{sql}\n{shown}");
+        assert!(!sql.contains("ORDER") || !shown.contains("Sort"), "{sql}\n{shown}");
+    }
+}
