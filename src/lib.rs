@@ -1,10 +1,10 @@
 //! Vantage keeps SQL views over many services' data incrementally up to date, in the process that serves them.
 
-pub mod catalog;
 pub mod change;
+pub mod catalog;
+pub mod source;
+pub mod plan;
+pub mod store;
 pub mod dataflow;
 pub mod engine;
-pub mod plan;
 pub mod serve;
-pub mod source;
-pub mod store;

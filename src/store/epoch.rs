@@ -82,8 +82,9 @@ impl Epoch {
         reverse: bool,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let inside =
-            |key: &[u8]| std::ops::RangeBounds::contains(&(range.start.clone(), range.end.clone()), &key.to_vec());
+        let inside = |key: &[u8]| {
+            std::ops::RangeBounds::contains(&(range.start.clone(), range.end.clone()), &key.to_vec())
+        };
         let rows = self.rows.iter().filter(|((id, key), _)| *id == relation && inside(key)).map(|(_, row)| row.clone());
         Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
     }
