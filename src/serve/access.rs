@@ -50,12 +50,10 @@ impl Path {
 
     /// The relation's row behind a row this path led to; for error messages, which name the key.
     pub(crate) fn base_row(&self, epoch: &Epoch, served: &Served, row: &Row) -> Result<Row, StoreError> {
-        match row.get(0, DataType::Bytes) {
-            Datum::Bytes(key) if self.covering => {
-                epoch.get(served.relation.id, key)?.ok_or_else(|| dangling(served))
-            }
-            _ => Ok(row.clone()),
+        if !self.covering {
+            return Ok(row.clone());
         }
+        epoch.get(served.relation.id, entry_key(row))?.ok_or_else(|| dangling(served))
     }
 }
 
@@ -136,9 +134,8 @@ fn candidate(
 /// Whether `key`'s order is `order` (`Some(false)`), its reverse (`Some(true)`) or neither. Parts that have one value
 /// only (`constant`) may be skipped.
 fn direction(served: &Served, key: &[KeyColumn], constant: &[bool], order: &[KeyColumn]) -> Option<bool> {
-    let mut wanted = order.iter().filter(|it| {
-        !key.iter().zip(constant).any(|(part, single)| *single && part.column == it.column)
-    });
+    let mut wanted =
+        order.iter().filter(|it| !key.iter().zip(constant).any(|(part, single)| *single && part.column == it.column));
     let Some(mut want) = wanted.next() else { return Some(false) };
     let mut reverse = None;
     for (at, part) in key.iter().enumerate() {
@@ -148,8 +145,7 @@ fn direction(served: &Served, key: &[KeyColumn], constant: &[bool], order: &[Key
         let column = &served.relation.schema.columns[part.column];
         let plain = column.data_type != DataType::Text || column.collation == Collation::Binary;
         let same = part.descending == want.descending && part.nulls_first == want.nulls_first;
-        let opposite = part.descending != want.descending
-            && (part.nulls_first != want.nulls_first || !column.nullable);
+        let opposite = part.descending != want.descending && (part.nulls_first != want.nulls_first || !column.nullable);
         let same = same || (part.descending == want.descending && !column.nullable);
         let fits = match reverse {
             None if same => Some(false),
@@ -241,10 +237,8 @@ impl<'a> Narrowing<'a> {
                     Bound::End => end = end.min(value),
                 }
             }
-            (start < end).then_some(KeyRange {
-                start: std::ops::Bound::Included(start),
-                end: std::ops::Bound::Excluded(end),
-            })
+            (start < end)
+                .then_some(KeyRange { start: std::ops::Bound::Included(start), end: std::ops::Bound::Excluded(end) })
         });
         self.bounded = Some(narrowed.collect());
         true
@@ -345,7 +339,8 @@ impl Walk {
             let room = wanted - found.len();
             let lies_in = path.index.map_or(served.relation.id, |at| served.relation.indexes[at].id);
             let rows = epoch.scan(lies_in, &range, path.reverse, room)?;
-            let more = if rows.len() < room { None } else { rows.last().and_then(|it| behind(range, it.key(), path.reverse)) };
+            let more =
+                if rows.len() < room { None } else { rows.last().and_then(|it| behind(range, it.key(), path.reverse)) };
             self.ranges.extend(more);
             found.extend(rows);
             if found.len() >= wanted {
@@ -356,11 +351,7 @@ impl Walk {
         if path.index.is_none() || path.covering {
             return Ok(found.into_iter().map(|row| Hit { at: row.clone(), row }).collect());
         }
-        let key_of = |entry: &Row| match entry.get(0, DataType::Bytes) {
-            Datum::Bytes(key) => key.to_vec(),
-            _ => Vec::new(),
-        };
-        let keys: Vec<Vec<u8>> = found.iter().map(key_of).collect();
+        let keys: Vec<Vec<u8>> = found.iter().map(|it| entry_key(it).to_vec()).collect();
         let rows = epoch.get_many(served.relation.id, &keys)?;
         let pairs = found.into_iter().zip(rows);
         pairs.map(|(at, row)| Ok(Hit { at, row: row.ok_or_else(|| dangling(served))? })).collect()
@@ -406,6 +397,14 @@ fn behind(range: KeyRange, key: &[u8], reverse: bool) -> Option<KeyRange> {
     }
     let empty = end.as_ref().is_some_and(|it| start >= *it);
     (!empty).then_some(KeyRange { start: Included(start), end: end.map_or(Unbounded, Excluded) })
+}
+
+/// The key of the row an index entry stands for. Only for entries: their column 0 is Bytes.
+pub(crate) fn entry_key(entry: &Row) -> &[u8] {
+    match entry.get(0, DataType::Bytes) {
+        Datum::Bytes(key) => key,
+        _ => &[],
+    }
 }
 
 fn dangling(served: &Served) -> StoreError {

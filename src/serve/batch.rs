@@ -85,8 +85,7 @@ fn parse_key(served: &Served, json: &str) -> Result<Vec<u8>, Problem> {
     }
     let value = |(part, json): (&crate::change::KeyColumn, &&RawValue)| {
         let column = &schema.columns[part.column];
-        parse_json(json.get(), column.data_type)
-            .map_err(|it| Problem::bad_value(format!("{}: {it}", column.name)))
+        parse_json(json.get(), column.data_type).map_err(|it| Problem::bad_value(format!("{}: {it}", column.name)))
     };
     let values = schema.key.iter().zip(&parts).map(value).collect::<Result<Vec<_>, _>>()?;
     Ok(filter::encode(served, &values))

@@ -26,7 +26,10 @@ pub(crate) enum Test {
     /// `IS TRUE`, `IS FALSE`.
     Is(bool),
     /// `IS UNKNOWN` is [`Test::IsNull`]; this is SQL's LIKE over text.
-    Like { pattern: String, ignore_case: bool },
+    Like {
+        pattern: String,
+        ignore_case: bool,
+    },
     Not(Box<Test>),
 }
 
@@ -89,9 +92,7 @@ pub(crate) fn compare(left: Datum<'_>, right: Datum<'_>) -> Option<Ordering> {
     match (left, right) {
         (Datum::Boolean(a), Datum::Boolean(b)) => Some(a.cmp(&b)),
         (Datum::Int(a), Datum::Int(b)) => Some(a.cmp(&b)),
-        (Datum::Float(a), Datum::Float(b)) => {
-            Some(a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())))
-        }
+        (Datum::Float(a), Datum::Float(b)) => Some(a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))),
         (Datum::Decimal(a), Datum::Decimal(b)) => Some(a.cmp(&b)),
         (Datum::Text(a), Datum::Text(b)) => Some(a.cmp(b)),
         (Datum::Bytes(a), Datum::Bytes(b)) => Some(a.cmp(b)),

@@ -101,7 +101,7 @@ fn column(served: &Served, name: &str) -> Result<usize, Problem> {
 }
 
 fn parse_order(served: &Served, list: &str) -> Result<Vec<KeyColumn>, Problem> {
-    let one = |item: &str| {
+    let one = |item: &str| -> Result<KeyColumn, Problem> {
         let mut name = item;
         let (mut descending, mut nulls_first) = (None, None);
         // Options are read from the end, because a column's name may have points in it.
@@ -121,7 +121,7 @@ fn parse_order(served: &Served, list: &str) -> Result<Vec<KeyColumn>, Problem> {
     };
     let mut order: Vec<KeyColumn> = Vec::new();
     for item in list.split(',') {
-        let part: KeyColumn = one(item)?;
+        let part = one(item)?;
         // A column orders once; what is said of it later changes nothing.
         if order.iter().all(|it| it.column != part.column) {
             order.push(part);

@@ -52,7 +52,8 @@ fn admit<'a>(
     match app.permits.try_acquire() {
         Ok(permit) => Ok(Some(permit)),
         Err(_) => {
-            let detail = format!("{} requests are under way, which is all there is room for", app.options.max_concurrency);
+            let detail =
+                format!("{} requests are under way, which is all there is room for", app.options.max_concurrency);
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "53300", detail).hint("ask again in a second"))
         }
     }

@@ -115,7 +115,11 @@ mod tests {
             (Datum::Decimal(0), money, "0.00"),
             (Datum::Decimal(i128::MIN), money, "-1701411834604692317316873037158841057.28"),
             (Datum::Decimal(12345), DataType::Decimal { precision: 9, scale: 0 }, "12345"),
-            (Datum::Decimal(1), DataType::Decimal { precision: 38, scale: 38 }, "0.00000000000000000000000000000000000001"),
+            (
+                Datum::Decimal(1),
+                DataType::Decimal { precision: 38, scale: 38 },
+                "0.00000000000000000000000000000000000001",
+            ),
             (Datum::Float(0.1 + 0.2), DataType::Float64, "0.30000000000000004"),
             (Datum::Float(5e-324), DataType::Float64, "5e-324"),
             (Datum::Float(f64::NAN), DataType::Float64, "\"NaN\""),

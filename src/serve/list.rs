@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::access::{Hit, Path, Walk, choose};
+use super::access::{Hit, Path, Walk, choose, entry_key};
 use super::filter::{self, Query};
 use super::json;
 use super::percent;
@@ -19,19 +19,19 @@ use super::read::{insert, json_response, matches_etag};
 use super::router::App;
 use super::served::Served;
 use super::wait;
-use crate::change::{DataType, Datum, encode_datum};
+use crate::change::{Datum, encode_datum};
 use crate::store::Epoch;
 
 /// `GET /v1/views/{view}?…`
-pub(crate) async fn list(app: &App, request: &Request<Body>, view: &str) -> Result<Response, Problem> {
+pub(crate) async fn list(app: &App, request: &Parts, view: &str) -> Result<Response, Problem> {
     let directory = app.directory();
     let served = directory.find(view)?;
     served.check_live()?;
-    let query = filter::parse(served, request.uri().query().unwrap_or(""), &app.options)?;
-    let epoch = wait::epoch_for(&app.board, &app.options, request.headers()).await?;
+    let query = filter::parse(served, request.uri.query().unwrap_or(""), &app.options)?;
+    let epoch = wait::epoch_for(&app.board, &app.options, &request.headers).await?;
     let etag = format!("W/\"{}-{}\"", epoch.incarnation(), epoch.number());
     let page = Page::new(served, &query, &epoch)?;
-    let mut response = if matches_etag(request.headers(), &etag) {
+    let mut response = if matches_etag(&request.headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let read = page.read(app.options.max_scanned_rows);
@@ -165,7 +165,8 @@ impl<'a> Page<'a> {
     /// Lets others run, and ends a walk that looks at too much.
     async fn pause(&self, walk: &Walk, max_scanned: usize) -> Result<(), Problem> {
         if walk.examined() > max_scanned {
-            let detail = format!("the request looked at more than {max_scanned} rows of \"{}\"", self.served.relation.name);
+            let detail =
+                format!("the request looked at more than {max_scanned} rows of \"{}\"", self.served.relation.name);
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
                 .hint("declare an index whose columns are the filtered ones, then the ordered ones"));
         }
@@ -194,10 +195,7 @@ impl<'a> Page<'a> {
             }
             encode_datum(cell, *part, crate::change::Collation::Binary, &mut place);
         }
-        match hit.row.get(0, DataType::Bytes) {
-            Datum::Bytes(key) if self.path.covering => place.extend_from_slice(key),
-            _ => place.extend_from_slice(hit.row.key()),
-        }
+        place.extend_from_slice(if self.path.covering { entry_key(&hit.row) } else { hit.row.key() });
         Ok(place)
     }
 

@@ -4,7 +4,8 @@
 //! intermediate values.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::filter;
@@ -17,22 +18,22 @@ use crate::change::{Row, Value};
 use crate::store::Epoch;
 
 /// `GET /v1/views/{view}/{key}?select=…`
-pub(crate) async fn keyed(app: &App, request: &Request<Body>, view: &str, key: &str) -> Result<Response, Problem> {
+pub(crate) async fn keyed(app: &App, request: &Parts, view: &str, key: &str) -> Result<Response, Problem> {
     let directory = app.directory();
     let served = directory.find(view)?;
     served.check_live()?;
     let values = filter::parse_key(served, key)?;
-    let select = match request.uri().query() {
+    let select = match request.uri.query() {
         None => None,
         Some(raw) => Some(filter::parse_select_only(served, raw)?),
     };
-    let epoch = wait::epoch_for(&app.board, &app.options, request.headers()).await?;
+    let epoch = wait::epoch_for(&app.board, &app.options, &request.headers).await?;
     let row = epoch.get(served.relation.id, &filter::encode(served, &values))?;
     let row = row.ok_or_else(|| absent(served, &values))?;
     let mut body = Vec::with_capacity(64 + 2 * row.as_bytes().len());
     write_row(served, &row, select.as_deref(), &mut body)?;
     let etag = row_etag(&epoch, &body);
-    let mut response = if matches_etag(request.headers(), &etag) {
+    let mut response = if matches_etag(&request.headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         json_response(body)

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -86,7 +87,8 @@ impl App {
             Problem::new(StatusCode::REQUEST_TIMEOUT, "57014", "the request's body did not arrive in time")
         })?;
         read.map_err(|error| {
-            let too_long = std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>());
+            let too_long =
+                std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>());
             if too_long {
                 let detail = format!("the request's body has more than {limit} bytes");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "54000", detail)
@@ -174,26 +176,26 @@ async fn views(State(app): State<Arc<App>>) -> Response {
     answer(describe::views(&app))
 }
 
-async fn schema(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(segments(&request).and_then(|(view, _)| describe::schema(&app, &view)))
+async fn schema(State(app): State<Arc<App>>, request: Parts) -> Response {
+    answer(segments(request.uri.path()).and_then(|(view, _)| describe::schema(&app, &view)))
 }
 
-async fn rows(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    match segments(&request) {
+async fn rows(State(app): State<Arc<App>>, request: Parts) -> Response {
+    match segments(request.uri.path()) {
         Ok((view, _)) => answer(list::list(&app, &request, &view).await),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn row(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    match segments(&request) {
+async fn row(State(app): State<Arc<App>>, request: Parts) -> Response {
+    match segments(request.uri.path()) {
         Ok((view, key)) => answer(read::keyed(&app, &request, &view, key).await),
         Err(problem) => problem.into_response(),
     }
 }
 
 async fn many(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    match segments(&request).map(|(view, _)| view.into_owned()) {
+    match segments(request.uri().path()).map(|(view, _)| view.into_owned()) {
         Ok(view) => answer(batch::batch(&app, request, &view).await),
         Err(problem) => problem.into_response(),
     }
@@ -205,8 +207,8 @@ async fn query(State(app): State<Arc<App>>, request: Request<Body>) -> Response 
 
 /// The decoded view and the raw key of `/v1/views/{view}/{key}`. Commas separate the parts of a key before they are
 /// decoded, so the key must not be decoded by the router.
-fn segments(request: &Request<Body>) -> Result<(std::borrow::Cow<'_, str>, &str), Problem> {
-    let mut parts = request.uri().path().splitn(5, '/').skip(3);
+fn segments(path: &str) -> Result<(std::borrow::Cow<'_, str>, &str), Problem> {
+    let mut parts = path.splitn(5, '/').skip(3);
     let (view, key) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     if !view.contains('%') {
         return Ok((view.into(), key));

@@ -37,10 +37,7 @@ pub(crate) fn parse_text(text: &str, data_type: DataType) -> Result<Value, Strin
 /// digit, never through a float, unless the column is one.
 pub(crate) fn parse_json(json: &str, data_type: DataType) -> Result<Value, String> {
     let invalid = || format!("invalid input for type {data_type}: {}", shorten(json));
-    let numeric = matches!(
-        data_type,
-        DataType::Int32 | DataType::Int64 | DataType::Float64 | DataType::Decimal { .. }
-    );
+    let numeric = matches!(data_type, DataType::Int32 | DataType::Int64 | DataType::Float64 | DataType::Decimal { .. });
     match json.as_bytes().first() {
         Some(b'n') => Ok(Value::Null),
         Some(b't') if data_type == DataType::Boolean => Ok(Value::Boolean(true)),

@@ -132,11 +132,9 @@ impl Values {
             Values::Timestamp(it, zoned) => {
                 write_int_as(it.as_primitive::<TimestampMicrosecondType>().value(at), timestamp(*zoned), out);
             }
-            Values::Nanoseconds(it, zoned) => write_nanoseconds(
-                it.as_primitive::<TimestampNanosecondType>().value(at),
-                *zoned,
-                out,
-            ),
+            Values::Nanoseconds(it, zoned) => {
+                write_nanoseconds(it.as_primitive::<TimestampNanosecondType>().value(at), *zoned, out)
+            }
             Values::List(items, lengths) => {
                 out.push(b'[');
                 for place in 0..lengths[at] {

@@ -11,13 +11,15 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
     TableProvider,
 };
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as SqlResult};
+use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder, SessionStateDefaults};
-use datafusion::execution::TaskContext;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::Analyzer;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -39,6 +41,8 @@ use crate::store::Epoch;
 /// How many statements and execution plans are kept at least.
 const KEPT_STATEMENTS: usize = 512;
 const KEPT_PLANS: usize = 512;
+/// Only what is used of it costs memory.
+const PLANNER_STACK_BYTES: usize = 64 << 20;
 
 /// Plans and executes queries over one list of relations.
 pub(crate) struct Engine {
@@ -84,20 +88,21 @@ impl Engine {
     }
 
     /// The checked plan of `sql`, and whether it was known.
-    pub(crate) async fn statement(&self, sql: &str) -> Result<(Arc<Statement>, bool), Problem> {
+    pub(crate) async fn statement(self: &Arc<Engine>, sql: &str) -> Result<(Arc<Statement>, bool), Problem> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok((statement, true));
         }
-        let statement = Arc::new(prepare(&self.state, sql).await?);
+        let (engine, text) = (Arc::clone(self), sql.to_string());
+        let statement = Arc::new(aside(async move { prepare(&engine.state, &text).await }).await?);
         self.statements.insert(sql.into(), Arc::clone(&statement));
         Ok((statement, false))
     }
 
     /// A plan ready for execution, and whether it was known.
     pub(crate) async fn physical(
-        &self,
+        self: &Arc<Engine>,
         sql: &str,
-        statement: &Statement,
+        statement: &Arc<Statement>,
         params: &[&str],
     ) -> Result<(Arc<dyn ExecutionPlan>, bool), Problem> {
         // JSON texts have no zero bytes, so the parts cannot be mistaken for each other.
@@ -106,24 +111,27 @@ impl Engine {
             return Ok((plan, true));
         }
         let values = parameters::bind(&statement.parameters, params)?;
+        let (engine, planned) = (Arc::clone(self), Arc::clone(statement));
+        let plan = aside(async move { engine.plan(&planned, values).await }).await?;
+        if statement.constant {
+            self.plans.insert(key, Arc::clone(&plan));
+        }
+        Ok((plan, false))
+    }
+
+    async fn plan(&self, statement: &Statement, values: Vec<ScalarValue>) -> Result<Arc<dyn ExecutionPlan>, Problem> {
         let fail = |it: DataFusionError| problem(&it);
         let mut logical = statement.plan.clone();
         if !values.is_empty() {
             logical = logical.replace_params_with_values(&values.into()).map_err(fail)?;
         }
-        let plan = if statement.constant {
-            self.state.create_physical_plan(&logical).await
-        } else {
-            // now() is the time at which planning begins.
-            let mut state = self.state.clone();
-            state.mark_start_execution();
-            state.create_physical_plan(&logical).await
-        };
-        let plan = plan.map_err(fail)?;
         if statement.constant {
-            self.plans.insert(key, Arc::clone(&plan));
+            return self.state.create_physical_plan(&logical).await.map_err(fail);
         }
-        Ok((plan, false))
+        // now() is the time at which planning begins.
+        let mut state = self.state.clone();
+        state.mark_start_execution();
+        state.create_physical_plan(&logical).await.map_err(fail)
     }
 
     /// Runs `plan` on `epoch`, into the body of the answer.
@@ -174,6 +182,22 @@ impl Engine {
         let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         Arc::new(TaskContext::new(None, id, config, scalar, higher, aggregate, window, runtime))
     }
+}
+
+/// Runs the planner on a thread of its own: it recurses over plans, deeper than the stacks of the runtime's threads
+/// allow, and would keep one of those busy for milliseconds. It does no input or output.
+async fn aside<T: Send + 'static>(
+    planning: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let planner = std::thread::Builder::new().name("sql-planner".into()).stack_size(PLANNER_STACK_BYTES);
+    let spawned = planner.spawn(move || {
+        // Nobody waits any more when the request was cancelled.
+        let _ = send.send(runtime.block_on(planning));
+    });
+    spawned.map_err(|it| Problem::internal(format!("no thread to plan on: {it}")))?;
+    receive.await.map_err(|_| Problem::internal("the planner failed unexpectedly; the log tells more"))?
 }
 
 fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {

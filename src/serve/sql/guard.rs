@@ -173,12 +173,10 @@ fn check_memberships(expr: &Expr, in_where: bool) -> Result<(), Problem> {
         }
         Expr::InSubquery(it) if in_where && it.subquery.outer_ref_columns.is_empty() => Ok(()),
         Expr::InSubquery(it) if in_where && !it.negated => Ok(()),
-        Expr::Not(inner) if in_where && matches!(&**inner, Expr::InSubquery(it) if !it.negated) => {
-            match &**inner {
-                Expr::InSubquery(it) if it.subquery.outer_ref_columns.is_empty() => Ok(()),
-                _ => Err(membership()),
-            }
-        }
+        Expr::Not(inner) if in_where && matches!(&**inner, Expr::InSubquery(it) if !it.negated) => match &**inner {
+            Expr::InSubquery(it) if it.subquery.outer_ref_columns.is_empty() => Ok(()),
+            _ => Err(membership()),
+        },
         _ => check_positive(expr, in_where),
     }
 }

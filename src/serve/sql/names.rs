@@ -7,7 +7,9 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+};
 
 /// A column's label; `None` stands for the columns of a wildcard.
 pub(super) type Label = Option<String>;

@@ -15,9 +15,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult};
 
 use super::columns;
 use crate::change::{KeyColumn, Row};
@@ -125,10 +123,7 @@ impl ExecutionPlan for Scan {
         Some(Arc::new(Scan { limit, ..self.clone() }))
     }
 
-    fn try_pushdown_sort(
-        &self,
-        order: &[PhysicalSortExpr],
-    ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         let Some(wanted) = self.key_columns(order).filter(|it| !it.is_empty() && self.limit.is_none()) else {
             return Ok(SortOrderPushdownResult::Unsupported);
         };
@@ -146,9 +141,8 @@ impl ExecutionPlan for Scan {
         let epoch = epoch.ok_or_else(|| DataFusionError::Internal("the task has no epoch".into()))?;
         let walk = Walk::new(&self.path, None);
         let run = Run { epoch, walk, left: self.limit.unwrap_or(usize::MAX), scan: self.clone() };
-        let batches = futures::stream::try_unfold(run, |mut run| async move {
-            Ok(run.next()?.map(|batch| (batch, run)))
-        });
+        let batches =
+            futures::stream::try_unfold(run, |mut run| async move { Ok(run.next()?.map(|batch| (batch, run))) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
 }

@@ -7,8 +7,8 @@ use datafusion::common::config::Dialect;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -22,8 +22,11 @@ use crate::serve::served::Served;
 
 /// The longest text that is looked at.
 const MAX_BYTES: usize = 64 << 10;
-/// The most operators, brackets and clauses in one text; plans are trees, and deep trees need a deep stack.
+/// The most operators, brackets and clauses in one text.
 const MAX_JOINTS: usize = 1000;
+/// How deep an expression or a chain of set operations may be: plans are trees, and what walks, copies and drops
+/// them needs stack for each level.
+const MAX_DEPTH: usize = 250;
 
 /// A query that was accepted.
 #[derive(Debug)]
@@ -75,7 +78,9 @@ fn is_joint(token: &Token) -> bool {
                 ["AND", "OR", "NOT", "UNION", "INTERSECT", "EXCEPT", "JOIN", "CASE", "SELECT", "WHEN", "IS"];
             word.quote_style.is_none() && CLAUSES.iter().any(|it| it.eq_ignore_ascii_case(&word.value))
         }
-        Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::Period | Token::SemiColon | Token::EOF => false,
+        Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::Period | Token::SemiColon | Token::EOF => {
+            false
+        }
         Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::RParen => false,
         _ => true,
     }
@@ -85,7 +90,7 @@ fn is_joint(token: &Token) -> bool {
 fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>), Problem> {
     let Parsed::Statement(statement) = parsed else { return Err(read_only("only queries are answered")) };
     let SqlStatement::Query(mut query) = *statement else { return Err(read_only("only queries are answered")) };
-    let mut inspector = Inspector { problem: None };
+    let mut inspector = Inspector { problem: None, depth: 0 };
     // Whether it broke off is told by the problem.
     let _ = query.visit(&mut inspector);
     if let Some(problem) = inspector.problem {
@@ -98,6 +103,7 @@ fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>), Problem> {
 /// Looks for what DataFusion would ignore or answer wrongly without its showing in the plan.
 struct Inspector {
     problem: Option<Problem>,
+    depth: usize,
 }
 
 impl Inspector {
@@ -114,10 +120,20 @@ impl Visitor for Inspector {
         if !query.locks.is_empty() {
             return self.stop(read_only("FOR UPDATE and FOR SHARE lock rows"));
         }
-        match check_body(&query.body) {
+        match check_body(&query.body, MAX_DEPTH) {
             Ok(()) => ControlFlow::Continue(()),
             Err(problem) => self.stop(problem),
         }
+    }
+
+    fn pre_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { self.stop(too_deep()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn post_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
@@ -128,7 +144,14 @@ impl Visitor for Inspector {
     }
 }
 
-fn check_body(body: &SetExpr) -> Result<(), Problem> {
+fn too_deep() -> Problem {
+    let detail = format!("the statement is nested more than {MAX_DEPTH} levels deep");
+    Problem::new(axum::http::StatusCode::BAD_REQUEST, "54001", detail)
+        .hint("a chain of operators counts a level for each; use IN with a list instead of many ORs")
+}
+
+fn check_body(body: &SetExpr, depth: usize) -> Result<(), Problem> {
+    let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
     match body {
         SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
             Err(read_only("only queries are answered"))
@@ -140,8 +163,8 @@ fn check_body(body: &SetExpr) -> Result<(), Problem> {
                 SetOperator::Intersect if all => return Err(unsupported("INTERSECT ALL")),
                 _ => {}
             }
-            check_body(left)?;
-            check_body(right)
+            check_body(left, depth)?;
+            check_body(right, depth)
         }
         SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_) => Ok(()),
     }

@@ -1,0 +1,190 @@
+//! Probes, metrics, admission, waiting and shutdown.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::fixture::{Server, publish, read_answer, shop};
+use crate::change::SourceHealth;
+use crate::serve::{ServeError, ServeOptions};
+use crate::store::{Board, RelationState};
+
+#[tokio::test]
+async fn readiness_names_every_reason() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/livez").await.status, 200);
+    let answer = server.get("/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("growing is being built: 5 of 9 rows") && answer.body.contains("no such luck"));
+    let relations = server.board.relations();
+    let live = relations.iter().take(2).map(|(it, _)| (it.clone(), RelationState::Live)).collect();
+    server.board.set_relations(live);
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert_eq!(server.get("/v1/views/growing/1").await.status, 404);
+    *server.board.sources()[1].health.write().unwrap() = SourceHealth::Retrying { reason: "locked".into() };
+    assert!(server.get("/readyz").await.body.contains("source pricing is tried again: locked"));
+    *server.board.sources()[1].health.write().unwrap() = SourceHealth::Streaming;
+    server.board.halt("disk full".into());
+    assert!(server.get("/readyz").await.body.contains("intake stopped: disk full"));
+}
+
+#[tokio::test]
+async fn views_are_described() {
+    let server = Server::start().await;
+    let all = server.get("/v1/views").await.json();
+    assert_eq!(all.as_array().unwrap().len(), 4);
+    let one = server.get("/v1/schema/products").await.json();
+    assert_eq!(one["columns"], all[0]["columns"]);
+    assert_eq!(one["key"], json!(["id"]));
+    assert_eq!(one["columns"][3], json!({ "name": "price", "type": "numeric(20,2)", "nullable": true }));
+    assert_eq!(
+        one["indexes"][0],
+        json!({ "name": "by_category", "columns": ["category", "rating.desc"], "include": [] })
+    );
+    assert_eq!(one["status"], json!({ "state": "live" }));
+    assert_eq!(one["sources"], json!(["catalog"]));
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let server = Server::start().await;
+    server.get("/v1/views/products/1").await;
+    server.get("/v1/views/products/99").await;
+    server.sql("SELECT 1", json!([])).await;
+    server.sql("SELECT 1", json!([])).await;
+    let text = server.get("/metrics").await.body;
+    for line in [
+        "vantage_http_requests_total{route=\"/v1/views/{view}/{key}\",status=\"200\"} 1",
+        "vantage_http_requests_total{route=\"/v1/views/{view}/{key}\",status=\"404\"} 1",
+        "vantage_http_request_duration_seconds_count{route=\"/v1/views/{view}/{key}\"} 2",
+        "vantage_sql_plans_reused_total 1",
+        "vantage_sql_plans_made_total 1",
+        "vantage_epoch 1",
+        "vantage_source_state{name=\"catalog\",state=\"streaming\"} 1",
+        "vantage_relation_state{name=\"growing\",state=\"building\"} 1",
+        "process_resident_memory_bytes ",
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_guards_everything_but_probes() {
+    let options = ServeOptions { token: Some("s3cret".into()), ..ServeOptions::default() };
+    let server = Server::with(options, shop(1)).await;
+    for path in ["/v1/views", "/v1/views/products/1", "/metrics", "/nowhere"] {
+        server.get(path).await.assert_problem(401, "28000");
+        assert!(server.get(path).await.header("www-authenticate").starts_with("Bearer"));
+        for wrong in ["Bearer s3creu", "Bearer s3cre", "Bearer ", "Basic s3cret", "s3cret"] {
+            server.get_with(path, &[("Authorization", wrong)]).await.assert_problem(401, "28000");
+        }
+    }
+    assert_eq!(server.get_with("/v1/views", &[("Authorization", "bearer s3cret")]).await.status, 200);
+    assert_eq!(server.get("/livez").await.status, 200);
+    assert_eq!(server.get("/readyz").await.status, 503);
+}
+
+#[tokio::test]
+async fn an_open_door_is_refused() {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let ended = crate::serve::serve(listener, shop(1), ServeOptions::default(), async {}).await;
+    assert!(matches!(ended, Err(ServeError::Exposed(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_read_waits_for_what_was_written() {
+    let server = Server::start().await;
+    let now = server.get_with("/v1/views/products/1", &[("Vantage-After", "catalog@17")]).await;
+    assert_eq!(now.status, 200);
+    let late = [("Vantage-After", "catalog@19"), ("Vantage-Timeout-Ms", "20")];
+    let answer = server.get_with("/v1/views/products/1", &late).await;
+    answer.assert_problem(503, "57P03");
+    assert!(answer.body.contains("catalog is at 17, not yet at 19"), "{}", answer.body);
+    let unread = [("Vantage-After", "catalog@1, pricing@1"), ("Vantage-Timeout-Ms", "0")];
+    let answer = server.get_with("/v1/views/products", &unread).await;
+    assert!(answer.body.contains("pricing has not been read yet"), "{}", answer.body);
+    let board = std::sync::Arc::clone(&server.board);
+    let waiting = async {
+        let headers = [("Vantage-After", "catalog@19"), ("Vantage-Timeout-Ms", "60000")];
+        server.get_with("/v1/views/stock?select=place", &headers).await
+    };
+    let writing = async {
+        for (number, position) in [(2, 18), (3, 19)] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            publish(&board, number, position, Vec::new());
+        }
+    };
+    let (answer, ()) = tokio::join!(waiting, writing);
+    assert_eq!((answer.status, answer.header("vantage-positions")), (200, "catalog@19"));
+    for bad in ["nowhere@1", "catalog", "catalog@x", "catalog@-1", "", "catalog@1,,"] {
+        server.get_with("/v1/views/products/1", &[("Vantage-After", bad)]).await.assert_problem(400, "22023");
+    }
+    let bad = [("Vantage-After", "catalog@1"), ("Vantage-Timeout-Ms", "soon")];
+    server.get_with("/v1/views/products/1", &bad).await.assert_problem(400, "22023");
+}
+
+#[tokio::test]
+async fn bodies_and_crowds_are_limited() {
+    let options = ServeOptions { max_body_bytes: 1000, max_concurrency: 1, ..ServeOptions::default() };
+    let server = Server::with(options, shop(1)).await;
+    let long = format!("SELECT '{}'", "x".repeat(2000));
+    server.sql(&long, json!([])).await.assert_problem(413, "54000");
+    for body in ["", "{", "[]", "{\"sql\": 1}", "{\"sql\": \"SELECT 1\", \"x\": 1}", "\u{0}"] {
+        server.ask("POST", "/v1/sql", &[], body).await.assert_problem(400, "22023");
+    }
+    let waiting = async {
+        let headers = [("Vantage-After", "catalog@99"), ("Vantage-Timeout-Ms", "2000")];
+        server.get_with("/v1/views/products/1", &headers).await
+    };
+    let crowding = async {
+        loop {
+            let answer = server.get("/v1/views/products/1").await;
+            if answer.status == 503 {
+                answer.assert_problem(503, "53300");
+                assert_eq!(answer.header("retry-after"), "1");
+                assert_eq!(server.get("/livez").await.status, 200);
+                publish(&server.board, 2, 99, Vec::new());
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(waiting, crowding);
+    assert_eq!(answer.status, 404, "the row is gone in epoch 2: {answer:?}");
+}
+
+#[tokio::test]
+async fn shutdown_says_so_first_and_finishes_what_is_under_way() {
+    let options = ServeOptions { drain_delay: Duration::from_millis(300), ..ServeOptions::default() };
+    let board = shop(1);
+    let mut server = Server::with(options, board).await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    let head = "GET /v1/views/products/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nVantage-After: catalog@18\r\nVantage-Timeout-Ms: 10000\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    server.get("/livez").await;
+    server.stop();
+    loop {
+        let answer = server.get("/readyz").await;
+        if answer.body.contains("shutting down") {
+            break;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(TcpStream::connect(server.address).await.is_err(), "new connections are refused");
+    let epoch = server.board.epoch();
+    let rows = epoch.scan(crate::change::RelationId(10), &crate::store::KeyRange::all(), false, 100).unwrap();
+    publish(&server.board, 2, 18, rows.into_iter().map(|it| (crate::change::RelationId(10), it)).collect());
+    assert_eq!(read_answer(&mut slow).await.status, 200);
+    server.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_board_is_served() {
+    let server = Server::with(ServeOptions::default(), std::sync::Arc::new(Board::new(Vec::new()))).await;
+    assert_eq!(server.get("/v1/views").await.body, "[]");
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert_eq!(server.rows("SELECT 1").await, "[[1]]");
+}
