@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use vantage::catalog::Relation;
-use vantage::change::Datum;
+use vantage::change::{DataType, Datum, pow10};
 use vantage::store::{Epoch, KeyRange};
 
 /// The relation's rows as of `epoch`, printed and sorted.
@@ -15,6 +15,11 @@ pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
         Datum::Int(it) => it.to_string(),
         Datum::Float(it) => float(it),
         Datum::Text(it) => format!("'{it}'"),
+        // A literal such as 4.50 is a decimal here and a float to SQLite; the domain's decimals are exact floats.
+        Datum::Decimal(it) => match relation.schema.data_type(index) {
+            DataType::Decimal { scale, .. } => float(it as f64 / pow10(scale) as f64),
+            other => panic!("a decimal in a column of type {other}"),
+        },
         other => format!("{other:?}"),
     };
     let line = |row: &vantage::change::Row| {
@@ -25,7 +30,7 @@ pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
         let entries = epoch.scan(index.id, &KeyRange::all(), false, usize::MAX).expect("readable index");
         assert_eq!(entries.len(), rows.len(), "index {} has another number of entries", index.name);
         for entry in entries {
-            let Datum::Bytes(key) = entry.get(0, vantage::change::DataType::Bytes) else { panic!("no key in entry") };
+            let Datum::Bytes(key) = entry.get(0, DataType::Bytes) else { panic!("no key in entry") };
             assert!(epoch.get(relation.id, key).expect("readable").is_some(), "index {} points nowhere", index.name);
         }
     }
