@@ -28,7 +28,11 @@ fn main() -> ExitCode {
         Err(error) => {
             let text = format!("{error:#}");
             // Problems in view files already begin with "error:" and show where they are.
-            if text.starts_with("error:") { eprintln!("{text}") } else { eprintln!("error: {text}") }
+            if text.starts_with("error:") {
+                eprintln!("{text}")
+            } else {
+                eprintln!("error: {text}")
+            }
             ExitCode::FAILURE
         }
     }
@@ -144,8 +148,8 @@ fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 /// Asks a running server whether it is ready, for container health checks.
 fn run_health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(args.address)
-        .with_context(|| format!("nothing listens on {}", args.address))?;
+    let mut stream =
+        std::net::TcpStream::connect(args.address).with_context(|| format!("nothing listens on {}", args.address))?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
     write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n\r\n", args.address)?;
     let mut answer = String::new();

@@ -194,10 +194,10 @@ fn view(cursor: &mut Cursor<'_>, text: &str, materialized: bool) -> Result<(Name
             columns.push(column.text);
         }
     }
-    if cursor.accept_keyword("WITH") {
-        if let Some(freshness) = options(cursor, &["freshness"])?.take("freshness") {
-            check_duration(&freshness)?;
-        }
+    if cursor.accept_keyword("WITH")
+        && let Some(freshness) = options(cursor, &["freshness"])?.take("freshness")
+    {
+        check_duration(&freshness)?;
     }
     cursor.expect_keyword("AS")?;
     let (query_span, references) = query(cursor, text)?;

@@ -163,7 +163,7 @@ impl RowBuilder {
     pub fn push(&mut self, datum: Datum<'_>, data_type: DataType) {
         let index = self.width;
         self.width += 1;
-        if index % 8 == 0 {
+        if index.is_multiple_of(8) {
             self.nulls.push(0);
             self.errors.push(0);
         }
@@ -180,7 +180,7 @@ impl RowBuilder {
             Datum::Boolean(it) => u64::from(it),
             Datum::Int(it) => it as u64,
             // One representation each for zero and NaN, so that equal rows have equal bytes.
-            Datum::Float(it) if it == 0.0 => 0,
+            Datum::Float(0.0) => 0,
             Datum::Float(it) if it.is_nan() => f64::NAN.abs().to_bits(),
             Datum::Float(it) => it.to_bits(),
             Datum::Decimal(it) if data_type.is_variable() => self.append(&it.to_le_bytes()),

@@ -38,8 +38,8 @@ impl EngineOptions {
 
     /// Reads the view files and resolves the paths of the sources.
     pub fn read_catalog(&self) -> Result<Catalog, EngineError> {
-        let mut catalog =
-            crate::catalog::read_directory(&self.views).map_err(|(files, problems)| EngineError::Views { files, problems })?;
+        let mut catalog = crate::catalog::read_directory(&self.views)
+            .map_err(|(files, problems)| EngineError::Views { files, problems })?;
         for source in &mut catalog.sources {
             let Connector::Sqlite { path } = &mut source.connector;
             if let (true, Some(base)) = (Path::new(path.as_str()).is_relative(), &self.base) {

@@ -202,7 +202,8 @@ pub(super) fn load(core: &mut Core) -> Result<(), EngineError> {
         }
         if core.dataflow.keeps_rows(NodeId(index)) {
             let mut failure = None;
-            let rows = core.store.rows(stored.relation).map_while(|row| row.map_err(|error| failure = Some(error)).ok());
+            let rows =
+                core.store.rows(stored.relation).map_while(|row| row.map_err(|error| failure = Some(error)).ok());
             core.dataflow.load(NodeId(index), rows);
             if let Some(error) = failure {
                 return Err(error.into());

@@ -42,9 +42,10 @@ impl Resnapshot {
 
     /// Everything that has to change: the differences, and a deletion for every key that was never named.
     pub(super) fn finish(self) -> Vec<Event> {
-        let gone = self.unseen.into_iter().flat_map(|(table, keys)| {
-            keys.into_iter().map(move |key| Event { table, row: Row::tombstone(&key) })
-        });
+        let gone = self
+            .unseen
+            .into_iter()
+            .flat_map(|(table, keys)| keys.into_iter().map(move |key| Event { table, row: Row::tombstone(&key) }));
         let changed = self.differences.into_iter().map(|((table, _), row)| Event { table, row });
         changed.chain(gone).collect()
     }

@@ -106,7 +106,9 @@ fn capture_reports_installs_and_leaves_no_trace() {
     // SQLite cannot drop its table of AUTOINCREMENT counters.
     let schema = || -> Vec<String> {
         let connection = site.service("shop.db");
-        let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE name <> 'sqlite_sequence' ORDER BY name").expect("schema");
+        let mut statement = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE name <> 'sqlite_sequence' ORDER BY name")
+            .expect("schema");
         let names = statement.query_map([], |row| row.get(0)).expect("names");
         names.collect::<rusqlite::Result<_>>().expect("names")
     };

@@ -169,7 +169,8 @@ fn compare(site: &Site, server: &Server) {
     let after = format!("bank@{},crm@{}", newest("main"), newest("crm"));
     for (view, query) in QUERIES {
         let body = serde_json::json!({ "sql": format!("SELECT * FROM {view}") }).to_string();
-        let headers = [("content-type", "application/json"), ("vantage-after", &*after), ("vantage-timeout-ms", "30000")];
+        let headers =
+            [("content-type", "application/json"), ("vantage-after", &*after), ("vantage-timeout-ms", "30000")];
         let answer = http::request(server.address, "POST", "/v1/sql", &headers, &body).expect("answer");
         assert_eq!(answer.status, 200, "{}", answer.body);
         let print = |row: &serde_json::Value| row.to_string();

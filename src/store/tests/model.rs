@@ -37,12 +37,12 @@ pub(super) fn commit_of(seed: u64, number: u64) -> Commit {
     rows.shuffle(&mut rng);
     let position = |log: &str| Position { log: log.to_owned(), id: number, nonce: -(number as i64) };
     let mut positions = vec![("orders".to_owned(), position("a"))];
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         positions.push(("stock".to_owned(), position("b")));
     }
     let mut meta = Vec::new();
-    if number % 4 == 0 {
-        let value = (number % 8 == 0).then(|| number.to_be_bytes().to_vec());
+    if number.is_multiple_of(4) {
+        let value = (number.is_multiple_of(8)).then(|| number.to_be_bytes().to_vec());
         meta.push((format!("note/{}", rng.random_range(0..5)), value));
     }
     Commit { rows, positions, meta }

@@ -102,9 +102,8 @@ fn rows(connection: &Connection, table: &Table, schema: &Schema) -> BTreeMap<Vec
     if table.key.is_empty() {
         columns.push("rowid");
     }
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT {} FROM {}", columns.join(", "), table.name))
-        .expect("valid query");
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {} FROM {}", columns.join(", "), table.name)).expect("valid query");
     let mut builder = RowBuilder::new();
     let mut cursor = statement.query([]).expect("readable table");
     let mut rows = BTreeMap::new();
