@@ -15,17 +15,30 @@ use crate::store::Store;
 const CHILD_DIR: &str = "VANTAGE_TEST_CRASH_DIR";
 const CHILD_SEED: &str = "VANTAGE_TEST_CRASH_SEED";
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a directory");
-    for entry in std::fs::read_dir(from).expect("lists") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("copies");
+/// The files as they are now. RocksDB deletes those it no longer needs on a thread of its own; a copy in which one
+/// vanished halfway is no image of one moment, so it is made again.
+fn image_of(from: &Path) -> tempfile::TempDir {
+    loop {
+        let image = tempfile::tempdir().expect("a directory");
+        match copy(from, image.path()) {
+            Ok(()) => return image,
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
         }
     }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -39,8 +52,7 @@ fn what_was_committed_is_in_the_files_at_once() {
             store.checkpoint_now().expect("checkpoints");
         }
         if number % 7 == 0 {
-            let image = tempfile::tempdir().expect("a directory");
-            copy(dir.path(), image.path());
+            let image = image_of(dir.path());
             let (copied, epoch) = Store::open(image.path(), lazy()).expect("opens the copy");
             assert_eq!(epoch.incarnation(), store.epoch().incarnation());
             let model = Model::after(9, number);
