@@ -118,6 +118,8 @@ impl Core {
                 status.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
             }
             if let SourceState::SnapshotStart(tables) = &batch.state {
+                // The snapshot is compared with what we hold, so what came before it has to be held first.
+                self.step(std::mem::take(&mut events), std::mem::take(&mut positions), &completed)?;
                 self.begin_snapshot(source, tables);
             }
             self.admit(source, batch.events, &mut events);

@@ -25,7 +25,11 @@ impl Planner {
         let mut flat = self.flatten_plain(&plan.input)?;
         let mut lowering = Lowering { schema: plan.input.schema(), outputs: &flat.outputs, calls: &mut flat.calls };
         let mut groups = Vec::new();
-        for expr in &plan.group_expr {
+        for (at, expr) in plan.group_expr.iter().enumerate() {
+            // A group that is written twice has one column in the aggregate's schema.
+            if plan.group_expr[..at].contains(expr) {
+                continue;
+            }
             if let Expr::GroupingSet(_) = expr {
                 let refusal = Refusal::new("GROUPING SETS, ROLLUP and CUBE are not supported").at_words("group by");
                 return Err(refusal.hint("write one GROUP BY a branch of a UNION ALL"));

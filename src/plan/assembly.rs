@@ -131,7 +131,13 @@ pub(crate) fn lower(planner: &mut Planner, mut flat: Flat, assembly: Assembly) -
     let driver = assembly.order[0];
     let visible = flat.outputs.len();
     let parts = planner.key_parts(&flat, driver);
-    let key = planner.carry_key(&mut flat, &parts, &|left, right| classes.same(left, right));
+    let plain = flat.outputs.clone();
+    let mut key = planner.carry_key(&mut flat, &parts, &|left, right| classes.same(left, right));
+    if key.len() < parts.len() {
+        // Two parts of the driver's key are always equal; part by part the output's key must still be the driver's.
+        flat.outputs = plain;
+        key = planner.carry_key(&mut flat, &parts, &|_, _| false);
+    }
     let schema = planner.output_schema(&flat, visible, key);
 
     let place = |input: usize| assembly.order.iter().position(|it| *it == input).unwrap_or_default();

@@ -220,34 +220,52 @@ impl Planner {
         let mixed = own_conditions(join, swapped, &mut right)?;
         // Conditions are evaluated while a row is being joined, where no call can run; so these rows are kept apart.
         if right.steps.len() > 1 || right.filter.iter().any(has_call) {
-            let width = right.outputs.len();
-            let node = self.lower(right)?;
-            right = self.leaf(node, width);
+            right = self.kept(right)?;
         }
-        let (input, width) = (left.steps.len(), left.outputs.len());
-        // The filter of the optional side decides what may match, not what is dropped.
-        let left_filter = std::mem::take(&mut left.filter);
-        let mut flat = merge(left, right);
-        let mut on = std::mem::replace(&mut flat.filter, left_filter);
-        let mut optional = width..flat.outputs.len();
-        if swapped {
-            // The query's columns are those of its left side first, which is the optional one here.
-            flat.outputs.rotate_left(width);
-            optional = 0..flat.outputs.len() - width;
+        if let Some(flat) = outer_join(join, swapped, &mixed, left.clone(), right.clone())? {
+            return Ok(flat);
         }
-        on.extend(conditions(join, &mixed, &mut flat)?);
-        if on.iter().any(has_call) {
-            let refusal =
-                Refusal::new("the condition of a LEFT JOIN cannot call a function with columns of both sides");
-            return Err(refusal.at_words("left join").hint("compute the function's value in a subquery on one side"));
-        }
-        let guard = guard_of(&on, input, &flat.calls);
-        for output in &mut flat.outputs[optional] {
-            guard_output(output, guard.as_ref());
-        }
-        flat.steps[input].on = Some(on);
-        Ok(flat)
+        // Nothing tells whether a row was found, so computed columns of the optional side become stored ones.
+        let right = self.kept(right)?;
+        let flat = outer_join(join, swapped, &mixed, left, right)?;
+        flat.ok_or_else(|| Refusal::new("this outer join cannot be kept up to date").at_words("join"))
     }
+
+    /// A plan that reads the rows of `flat` from a node of their own.
+    fn kept(&mut self, flat: Flat) -> Planned<Flat> {
+        let width = flat.outputs.len();
+        let node = self.lower(flat)?;
+        Ok(self.leaf(node, width))
+    }
+}
+
+/// The left join of two plans; `None` when the optional side has computed columns and nothing says when they are NULL.
+fn outer_join(join: &Join, swapped: bool, mixed: &[&Expr], mut left: Flat, right: Flat) -> Planned<Option<Flat>> {
+    let (input, width) = (left.steps.len(), left.outputs.len());
+    // The filter of the optional side decides what may match, not what is dropped.
+    let left_filter = std::mem::take(&mut left.filter);
+    let mut flat = merge(left, right);
+    let mut on = std::mem::replace(&mut flat.filter, left_filter);
+    let mut optional = width..flat.outputs.len();
+    if swapped {
+        // The query's columns are those of its left side first, which is the optional one here.
+        flat.outputs.rotate_left(width);
+        optional = 0..flat.outputs.len() - width;
+    }
+    on.extend(conditions(join, mixed, &mut flat)?);
+    if on.iter().any(has_call) {
+        let refusal = Refusal::new("the condition of a LEFT JOIN cannot call a function with columns of both sides");
+        return Err(refusal.at_words("left join").hint("compute the function's value in a subquery on one side"));
+    }
+    let guard = guard_of(&on, input, &flat.calls);
+    if guard.is_none() && flat.outputs[optional.clone()].iter().any(|it| !passes_null(&it.scalar)) {
+        return Ok(None);
+    }
+    for output in &mut flat.outputs[optional] {
+        guard_output(output, guard.as_ref());
+    }
+    flat.steps[input].on = Some(on);
+    Ok(Some(flat))
 }
 
 /// Two plans side by side, joined by nothing yet.

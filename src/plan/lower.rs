@@ -120,26 +120,20 @@ impl Planner {
         }
         let left = self.builder.arranged(flat.steps[0].node);
         let right = self.builder.arranged(flat.steps[1].node);
+        let sides = |it: &Equality| match it.left.input {
+            0 => (it.left.column, it.right.column),
+            _ => (it.right.column, it.left.column),
+        };
         let mut columns: Vec<(usize, usize)> = Vec::new();
-        for it in &pairs {
-            let pair =
-                if it.left.input == 0 { (it.left.column, it.right.column) } else { (it.right.column, it.left.column) };
+        for pair in pairs.iter().map(sides) {
             if !columns.iter().any(|known| known.0 == pair.0 || known.1 == pair.1) {
                 columns.push(pair);
             }
         }
         self.builder.index(left, columns.iter().map(|it| it.0).collect());
         self.builder.index(right, columns.iter().map(|it| it.1).collect());
-        let covered: BTreeSet<usize> = pairs
-            .iter()
-            .filter(|it| {
-                it.exact
-                    && [(it.left.column, it.right.column), (it.right.column, it.left.column)]
-                        .iter()
-                        .any(|it| columns.contains(it))
-            })
-            .map(|it| it.conjunct)
-            .collect();
+        let covered = pairs.iter().filter(|it| it.exact && columns.contains(&sides(it)));
+        let covered: BTreeSet<usize> = covered.map(|it| it.conjunct).collect();
         let rest = on.into_iter().enumerate().filter(|(at, _)| !covered.contains(at)).map(|(_, it)| it).collect();
         let visible = flat.outputs.len();
         let mut parts = self.key_parts(&flat, 0);
