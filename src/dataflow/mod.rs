@@ -7,6 +7,7 @@ mod arrangement;
 mod expression;
 mod hydrate;
 mod operator;
+mod order;
 mod table;
 
 #[cfg(test)]
@@ -163,9 +164,7 @@ impl Dataflow {
                 continue;
             }
             touched.push(node);
-            if !out.is_sorted_by(|a, b| a.key() <= b.key()) {
-                out.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-            }
+            order::sort_by_key(&mut out, Delta::key);
             self.apply(node, &out);
             self.relations[node].deltas = out;
             for reader in 0..self.readers[node].len() {

@@ -2,20 +2,26 @@
 
 use crate::change::{Delta, Row};
 
-use super::arrangement::Hashed;
+use super::arrangement::{Hashed, PROBES};
+use super::order::sort_by_key;
 
 /// Appends the deltas that `rows` (rows or tombstones, the last one of a key wins) make of `base`; empties `rows`.
 pub(crate) fn upsert(rows: &mut Vec<Row>, base: &Hashed, out: &mut Vec<Delta>) {
-    if rows.len() > 1 {
-        // Stable, so that the events of one key stay in their order.
-        rows.sort_by(|a, b| a.key().cmp(b.key()));
-    }
-    let mut rows = rows.drain(..).peekable();
-    while let Some(row) = rows.next() {
-        if rows.peek().is_some_and(|it| it.key() == row.key()) {
-            continue;
+    // The events of one key stay in their order: the last one wins.
+    sort_by_key(rows, Row::key);
+    rows.dedup_by(|later, kept| {
+        let same = later.key() == kept.key();
+        if same {
+            std::mem::swap(later, kept);
         }
-        let old = base.get(row.key());
+        same
+    });
+    let mut slots = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(PROBES) {
+        base.find_all(rows.iter().map(Row::key), &mut slots);
+    }
+    for (row, slot) in rows.drain(..).zip(slots) {
+        let old = base.row(slot);
         let new = (!row.is_tombstone()).then_some(row);
         if old != new.as_ref() {
             out.push(Delta { old: old.cloned(), new });

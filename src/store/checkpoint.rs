@@ -13,11 +13,15 @@ use rocksdb::SstFileWriter;
 
 use crate::change::Position;
 
+use super::arena::Arena;
 use super::database::{Base, Database};
 use super::error::StoreError;
 use super::meta::{CheckpointNote, META, encode_checkpoint, encode_positions};
 use super::range::write_stored_key;
-use super::run::{Entry, Run};
+use super::run::{Change, Run};
+
+/// How many rows are touched before the first of them is written.
+const READ_AHEAD: usize = 64;
 
 /// What is to become a checkpoint: the state after `epoch` as changes to the checkpoint before.
 #[derive(Debug)]
@@ -34,9 +38,16 @@ pub(super) struct Outcome {
     pub(super) took: Duration,
 }
 
+/// What the thread is asked for.
+enum Job {
+    Make(Frozen),
+    /// Frees rows nobody refers to any more: it takes long enough to be felt in front of a commit.
+    Free(Arc<Arena>),
+}
+
 /// The thread that makes checkpoints, one at a time.
 pub(super) struct Checkpointer {
-    jobs: Option<Sender<Frozen>>,
+    jobs: Option<Sender<Job>>,
     outcomes: Receiver<Outcome>,
     thread: Option<JoinHandle<()>>,
     busy: bool,
@@ -44,10 +55,17 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     pub(super) fn start(database: Arc<Database>) -> Result<Checkpointer, StoreError> {
-        let (jobs, todo) = channel::<Frozen>();
+        let (jobs, todo) = channel();
         let (done, outcomes) = channel();
         let work = move || {
-            for frozen in todo {
+            for job in todo {
+                let frozen = match job {
+                    Job::Make(frozen) => frozen,
+                    Job::Free(rows) => {
+                        drop(rows);
+                        continue;
+                    }
+                };
                 let began = Instant::now();
                 let base = make(&database, &frozen);
                 // Let go of the rows first: who waits for the outcome may want them gone.
@@ -68,8 +86,14 @@ impl Checkpointer {
     /// Starts a checkpoint; there must be none under way.
     pub(super) fn begin(&mut self, frozen: Frozen) -> Result<(), StoreError> {
         self.busy = true;
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(frozen));
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(Job::Make(frozen)));
         if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(thread_is_gone()) }
+    }
+
+    /// Frees these rows on the thread.
+    pub(super) fn free(&self, rows: Arc<Arena>) {
+        // Without the thread they are freed right here.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(Job::Free(rows)));
     }
 
     /// The outcome of the checkpoint under way: when it is there, or with `wait` as soon as it is.
@@ -119,17 +143,23 @@ fn fill(frozen: &Frozen, writer: &mut SstFileWriter<'_>) -> Result<(), StoreErro
     let (key, value) = encode_checkpoint(note)?;
     writer.put(key, value)?;
     let newest = newest_versions(&frozen.runs);
-    let notes = newest.partition_point(|entry| entry.relation() == META);
+    let notes = newest.partition_point(|change| change.relation() == META);
     let mut stored_key = Vec::new();
-    for (place, entry) in newest.iter().enumerate() {
+    for (place, change) in newest.iter().enumerate() {
         if place == notes {
             write_positions(frozen, writer)?;
         }
-        write_stored_key(entry.relation(), entry.row().key(), &mut stored_key);
-        if entry.row().is_tombstone() {
+        if place.is_multiple_of(READ_AHEAD) {
+            // The rows lie anywhere in memory: read a little of the next ones so that their cache misses overlap.
+            let ahead = newest[place..].iter().take(READ_AHEAD);
+            std::hint::black_box(ahead.fold(0, |sum, it| sum ^ it.row().as_bytes()[0]));
+        }
+        let row = change.row();
+        write_stored_key(change.relation(), row.key(), &mut stored_key);
+        if row.is_tombstone() {
             writer.delete(&stored_key)?;
         } else {
-            writer.put(&stored_key, entry.row().as_bytes())?;
+            writer.put(&stored_key, row.as_bytes())?;
         }
     }
     if notes == newest.len() {
@@ -143,10 +173,11 @@ fn write_positions(frozen: &Frozen, writer: &mut SstFileWriter<'_>) -> Result<()
     Ok(writer.put(key, value)?)
 }
 
-fn newest_versions(runs: &[Arc<Run>]) -> Vec<&Entry> {
-    let mut entries: Vec<&Entry> = runs.iter().rev().flat_map(|run| run.entries()).collect();
+fn newest_versions(runs: &[Arc<Run>]) -> Vec<Change<'_>> {
+    let mut changes = Vec::with_capacity(runs.iter().map(|run| run.len()).sum());
+    runs.iter().rev().for_each(|run| changes.extend(run.changes()));
     // Stable, so that of one key's versions the newest stays in front.
-    entries.sort_by(|a, b| a.order(b));
-    entries.dedup_by(|later, kept| later.same_key(kept));
-    entries
+    changes.sort_by(Change::order);
+    changes.dedup_by(|later, kept| later.same_key(kept));
+    changes
 }

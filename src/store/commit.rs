@@ -10,16 +10,17 @@ use std::time::Instant;
 
 use crate::change::{Position, RelationId, Row};
 
+use super::arena::{Appender, Arena};
 use super::checkpoint::{Checkpointer, Frozen};
 use super::database::{Base, Database, StoreOptions};
 use super::durability::{Durability, Syncer};
 use super::epoch::Epoch;
 use super::error::StoreError;
 use super::journal::{Commit, encode};
-use super::meta::{META, move_positions, note_entry};
+use super::meta::{META, move_positions, note_row};
 use super::range::{KeyRange, stored_key};
 use super::recovery::recover;
-use super::run::{Entry, Run, push_run};
+use super::run::{Run, push_run};
 use super::stats::StoreStats;
 use crate::change::prefix_end;
 use std::ops::Bound;
@@ -36,6 +37,9 @@ pub struct Store {
     durability: Arc<Durability>,
     base: Arc<Base>,
     runs: Vec<Arc<Run>>,
+    appender: Appender,
+    /// Rows of finished checkpoints that epochs may still refer to; each is freed off this thread.
+    retired: Vec<Arc<Arena>>,
     /// How many of the oldest runs the checkpoint under way takes; they are left as they are.
     frozen: usize,
     positions: Arc<BTreeMap<String, Position>>,
@@ -72,6 +76,8 @@ impl Store {
             durability: Arc::new(durability),
             base: recovered.base,
             runs: recovered.runs,
+            appender: recovered.appender,
+            retired: Vec::new(),
             frozen: 0,
             positions: recovered.positions,
             meta: recovered.meta,
@@ -96,6 +102,7 @@ impl Store {
         self.durability.check()?;
         let adopted = self.adopt(self.must_wait());
         self.durability.clone().guard(adopted)?;
+        self.free_retired();
         if commit.rows.iter().any(|(relation, _)| *relation == META) {
             return Err(StoreError::Misuse("relation 0 belongs to the store; use meta".to_owned()));
         }
@@ -198,16 +205,16 @@ impl Store {
     }
 
     fn apply(&mut self, commit: Commit) {
-        let mut entries = Vec::with_capacity(commit.rows.len() + commit.meta.len());
-        entries.extend(commit.rows.into_iter().map(|(relation, row)| Entry::new(relation, row)));
+        self.appender.reserve(commit.rows.len() + commit.meta.len());
+        commit.rows.into_iter().for_each(|(relation, row)| self.appender.push(relation, row));
         for (name, value) in commit.meta {
-            entries.push(note_entry(&name, value.as_deref()));
+            self.appender.push(META, note_row(&name, value.as_deref()));
             match value {
                 Some(value) => self.meta.insert(name, value),
                 None => self.meta.remove(&name),
             };
         }
-        push_run(&mut self.runs, self.frozen, Run::new(entries));
+        push_run(&mut self.runs, self.frozen, self.appender.run());
         move_positions(&mut self.positions, commit.positions);
     }
 
@@ -229,12 +236,21 @@ impl Store {
     fn freeze(&mut self) -> Result<(), StoreError> {
         self.frozen = self.runs.len();
         self.since_frozen = (0, 0);
+        let full = std::mem::replace(&mut self.appender, Appender::new());
+        self.retired.push(full.arena().clone());
         self.checkpointer.begin(Frozen {
             runs: self.runs.clone(),
             epoch: self.epoch.number(),
             incarnation: self.epoch.incarnation(),
             positions: self.positions.clone(),
         })
+    }
+
+    /// Hands over the rows that no epoch refers to any more. The handle kept here is the last one then.
+    fn free_retired(&mut self) {
+        for rows in self.retired.extract_if(.., |it| Arc::strong_count(it) == 1) {
+            self.checkpointer.free(rows);
+        }
     }
 
     /// Takes over a finished checkpoint: what it contains is no longer needed as runs.

@@ -1,7 +1,8 @@
-//! The RocksDB database: its two column families, their options, and sights of it that stay as they are.
+//! RocksDB twice: the checkpointed rows and the journal, their options, and sights of the rows that stay as they are.
 //!
-//! The default family holds checkpointed rows under `[relation u32][key]`; it is only ever written by ingesting
-//! sorted files, so its memtable stays empty. The journal family holds one entry an epoch, oldest first. Blocks are
+//! Rows lie under `[relation u32][key]` and are only ever written by ingesting sorted files, so their memtable stays
+//! empty. The journal holds one entry an epoch, oldest first. They are databases of their own because taking a file
+//! in holds up every writer of its database for an fsync, and a commit must not wait for a checkpoint. Blocks are
 //! verified on every read: a damaged one is an error, it is never served.
 
 use std::fs::File;
@@ -21,8 +22,6 @@ use crate::change::{RelationId, Row};
 
 use super::error::StoreError;
 use super::range::{KeyRange, write_stored_key};
-
-const JOURNAL: &str = "journal";
 
 /// Sorted files of the first level are merged once there are this many; measured as the cheapest for checkpoints.
 const LEVEL_ZERO_FILES: i32 = 16;
@@ -57,10 +56,12 @@ impl Default for StoreOptions {
     }
 }
 
-/// The open database and the directory lock that protects it.
+/// The open databases and the directory lock that protects them.
 pub(super) struct Database {
     db: DB,
-    rows: Options,
+    journal: DB,
+    /// How files to be ingested are written.
+    fresh: Options,
     ingest: PathBuf,
     /// How many failures of its background work RocksDB got over.
     past_errors: AtomicU64,
@@ -74,34 +75,36 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// Opens the database in `path`; files to be ingested are prepared in `ingest`, on the same file system.
+    /// Opens the rows in `path` and the journal in `journal`; files to be ingested are prepared in `ingest`, on the
+    /// same file system.
     pub(super) fn open(
         path: &Path,
+        journal: &Path,
         ingest: PathBuf,
         options: &StoreOptions,
         lock: File,
     ) -> Result<Database, StoreError> {
         let cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
-        let rows = rows_options(&cache);
-        let families = [
-            ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, rows.clone()),
-            ColumnFamilyDescriptor::new(JOURNAL, journal_options(options)),
-        ];
-        let db = DB::open_cf_descriptors(&database_options(options), path, families)?;
-        Ok(Database { db, rows, ingest, past_errors: AtomicU64::new(0), _lock: lock })
+        let rows = rows_options(options, &cache);
+        let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, rows.clone());
+        let db = DB::open_cf_descriptors(&rows, path, [family])?;
+        let journal = DB::open(&journal_options(options), journal)?;
+        let mut fresh = rows;
+        // Such a file is merged before long, and is most of what is read until then.
+        fresh.set_compression_type(DBCompressionType::None);
+        Ok(Database { db, journal, fresh, ingest, past_errors: AtomicU64::new(0), _lock: lock })
     }
 
     /// Appends a journal entry; it survives the process at once and a power loss after [`Database::sync`].
     /// Waits while RocksDB holds writes back for its merging to catch up, but not when that is because of an error:
     /// on a full disk it would last until there is space.
     pub(super) fn append(&self, epoch: u64, entry: &[u8]) -> Result<(), StoreError> {
-        let journal = self.journal()?;
         let mut writing = WriteOptions::default();
         writing.set_no_slowdown(true);
         let errors_before = self.past_errors.load(Ordering::Relaxed);
         let mut held_back = false;
         loop {
-            match self.db.put_cf_opt(journal, epoch.to_be_bytes(), entry, &writing) {
+            match self.journal.put_opt(epoch.to_be_bytes(), entry, &writing) {
                 Ok(()) => break,
                 Err(error) if error.kind() != ErrorKind::Incomplete => return Err(error.into()),
                 Err(_) if self.background_errors() > errors_before => {
@@ -120,12 +123,12 @@ impl Database {
 
     /// Makes everything written so far survive a power loss.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        Ok(self.db.flush_wal(true)?)
+        Ok(self.journal.flush_wal(true)?)
     }
 
     /// Hands every journal entry to `visit`, oldest first.
     pub(super) fn replay(&self, mut visit: impl FnMut(u64, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let mut entries = self.db.raw_iterator_cf(self.journal()?);
+        let mut entries = self.journal.raw_iterator();
         entries.seek_to_first();
         while let Some((key, entry)) = entries.item() {
             let epoch = key.try_into().map(u64::from_be_bytes);
@@ -138,21 +141,23 @@ impl Database {
 
     /// Forgets the journal up to and including `epoch`.
     pub(super) fn trim_journal(&self, epoch: u64) -> Result<(), StoreError> {
-        Ok(self.db.delete_range_cf(self.journal()?, 0u64.to_be_bytes(), epoch.saturating_add(1).to_be_bytes())?)
+        let forgotten = [0u64.to_be_bytes(), epoch.saturating_add(1).to_be_bytes()];
+        let mut batch = rocksdb::WriteBatch::default();
+        batch.delete_range(forgotten[0], forgotten[1]);
+        Ok(self.journal.write(batch)?)
     }
 
     /// Lets go of the memory and log files of journal entries that were forgotten, some time soon: on a full disk
     /// waiting for it would last until there is space.
     pub(super) fn flush_journal(&self) -> Result<(), StoreError> {
-        let journal = self.journal()?;
-        let waiting = self.db.property_int_value_cf(journal, "rocksdb.num-immutable-mem-table")?;
+        let waiting = self.journal.property_int_value("rocksdb.num-immutable-mem-table")?;
         if waiting.is_some_and(|memtables| memtables > 0) {
             // An earlier one is still to be written out, and may be waiting for space itself.
             return Ok(());
         }
         let mut options = FlushOptions::default();
         options.set_wait(false);
-        Ok(self.db.flush_cf_opt(journal, &options)?)
+        Ok(self.journal.flush_opt(&options)?)
     }
 
     /// Writes a sorted file with `fill` and takes it in, all or nothing; it survives a power loss when this returns.
@@ -175,13 +180,28 @@ impl Database {
         path: &Path,
         fill: impl FnOnce(&mut SstFileWriter<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut writer = SstFileWriter::create(&self.rows);
+        let mut writer = SstFileWriter::create(&self.fresh);
         writer.open(path)?;
         fill(&mut writer)?;
         writer.finish()?;
+        self.wait_for_merging()?;
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
         Ok(self.db.ingest_external_file_opts(&options, vec![path])?)
+    }
+
+    /// Waits while so many files are to be merged that reads would suffer, but not when merging fails: on a full disk
+    /// it would last until there is space.
+    fn wait_for_merging(&self) -> Result<(), StoreError> {
+        let number = |property| self.db.property_int_value(property).map(Option::unwrap_or_default);
+        let errors_before = number("rocksdb.background-errors")?;
+        while number("rocksdb.num-files-at-level0")? >= 3 * LEVEL_ZERO_FILES as u64 {
+            if number("rocksdb.background-errors")? > errors_before {
+                return Err(StoreError::Full("RocksDB cannot merge files".to_owned()));
+            }
+            std::thread::sleep(HELD_BACK_PAUSE);
+        }
+        Ok(())
     }
 
     /// The value under a stored key as of now, outside every epoch.
@@ -195,61 +215,54 @@ impl Database {
     }
 
     fn background_errors(&self) -> u64 {
-        self.db.property_int_value("rocksdb.background-errors").ok().flatten().unwrap_or(0)
+        self.journal.property_int_value("rocksdb.background-errors").ok().flatten().unwrap_or(0)
     }
 
-    fn journal(&self) -> Result<&ColumnFamily, StoreError> {
-        self.family(JOURNAL)
-    }
-
-    fn family(&self, name: &str) -> Result<&ColumnFamily, StoreError> {
-        self.db.cf_handle(name).ok_or_else(|| StoreError::Corrupt(format!("the column family {name} is missing")))
+    /// The only column family of the rows; some calls of the crate exist with a family only.
+    fn family(&self) -> Result<&ColumnFamily, StoreError> {
+        let family = self.db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
+        family.ok_or_else(|| StoreError::Corrupt("the rows have no column family".to_owned()))
     }
 }
 
+/// What both databases have in common.
 fn database_options(options: &StoreOptions) -> Options {
     let mut db = Options::default();
     db.create_if_missing(true);
-    db.create_missing_column_families(true);
     db.set_paranoid_checks(true);
-    db.set_track_and_verify_wals_in_manifest(true);
     db.set_max_background_jobs(options.background_threads.max(1));
     // One thread writes, so nothing is gained by letting several insert at once.
     db.set_allow_concurrent_memtable_write(false);
     db.set_enable_write_thread_adaptive_yield(false);
-    db.set_max_total_wal_size(8 * options.checkpoint_bytes as u64);
     db.set_keep_log_file_num(2);
     db.set_max_log_file_size(1 << 20);
     db.set_stats_dump_period_sec(0);
     db.set_stats_persist_period_sec(0);
+    db.set_compression_type(DBCompressionType::Lz4);
     db
 }
 
-fn rows_options(cache: &Cache) -> Options {
+fn rows_options(options: &StoreOptions, cache: &Cache) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
-    table.set_block_size(8 << 10);
+    table.set_block_size(4 << 10);
     table.set_bloom_filter(10.0, false);
     table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
-    let mut rows = Options::default();
+    let mut rows = database_options(options);
     rows.set_block_based_table_factory(&table);
-    rows.set_compression_type(DBCompressionType::Lz4);
-    rows.set_paranoid_checks(true);
     rows.set_write_buffer_size(1 << 20);
     rows.set_level_zero_file_num_compaction_trigger(LEVEL_ZERO_FILES);
-    rows.set_level_zero_slowdown_writes_trigger(3 * LEVEL_ZERO_FILES);
-    rows.set_level_zero_stop_writes_trigger(4 * LEVEL_ZERO_FILES);
     rows.set_max_bytes_for_level_base(512 << 20);
     rows.set_target_file_size_base(64 << 20);
     rows
 }
 
 fn journal_options(options: &StoreOptions) -> Options {
-    let mut journal = Options::default();
+    let mut journal = database_options(options);
+    journal.set_track_and_verify_wals_in_manifest(true);
     // An interval between checkpoints fits into the memtable, so forgotten entries never reach a file.
     journal.set_write_buffer_size(2 * options.checkpoint_bytes + (8 << 20));
     journal.set_max_write_buffer_number(4);
-    journal.set_compression_type(DBCompressionType::Lz4);
     journal
 }
 
@@ -306,7 +319,7 @@ impl Base {
     /// The rows of `keys`, which are sorted.
     pub(super) fn get_sorted(&self, relation: RelationId, keys: &[&[u8]]) -> Result<Vec<Option<Row>>, StoreError> {
         let database = self.pinned.borrow_owner();
-        let family = database.family(rocksdb::DEFAULT_COLUMN_FAMILY_NAME)?;
+        let family = database.family()?;
         let reading = &self.pinned.borrow_dependent().reading;
         let mut rows = Vec::with_capacity(keys.len());
         for keys in keys.chunks(LOOKUP_KEYS_MAX) {

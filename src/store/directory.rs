@@ -4,7 +4,8 @@
 //! PID            locked while open; holds the process id
 //! vantage.json   format, incarnation, the machine's boot, whether the last use was closed cleanly
 //! DURABLE        the newest epoch known to be fsynced, so that a damaged log is noticed
-//! rocksdb/       the database          ingest/   files on their way into it
+//! rocksdb/       the checkpointed rows   ingest/   files on their way into it
+//! journal/       the epochs since
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -53,6 +54,10 @@ impl Directory {
 
     pub(super) fn database(&self) -> PathBuf {
         self.path.join("rocksdb")
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.join("journal")
     }
 
     pub(super) fn ingest(&self) -> PathBuf {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use crate::change::{Position, RelationId, Row};
 
+use super::arena::Appender;
 use super::database::Base;
 use super::error::StoreError;
 use super::range::KeyRange;
-use super::run::{Entry, Run, head_of};
+use super::run::{Run, head_of};
 use super::scan::scan;
 
 /// One epoch as readers see it. Cheap to hold; holding it keeps its rows alive.
@@ -84,9 +85,9 @@ impl Epoch {
 
     /// An epoch made of these rows, for tests of readers.
     pub fn for_tests(number: u64, positions: BTreeMap<String, Position>, rows: Vec<(RelationId, Row)>) -> Epoch {
-        // A run wants the newest first where two have the same key.
-        let entries = rows.into_iter().rev().map(|(relation, row)| Entry::new(relation, row)).collect();
-        Epoch::new(number, 1, Arc::new(positions), vec![Arc::new(Run::new(entries))], None)
+        let mut appender = Appender::new();
+        rows.into_iter().for_each(|(relation, row)| appender.push(relation, row));
+        Epoch::new(number, 1, Arc::new(positions), vec![Arc::new(appender.run())], None)
     }
 
     pub(super) fn new(

@@ -19,7 +19,6 @@ use crate::change::{DataType, Datum, Position, RelationId, Row, RowBuilder};
 use super::database::{Base, Database};
 use super::error::StoreError;
 use super::range::{KeyRange, stored_key};
-use super::run::Entry;
 
 /// The relation of the store itself.
 pub(super) const META: RelationId = RelationId(0);
@@ -69,19 +68,18 @@ pub(super) fn read_notes(base: &Base) -> Result<BTreeMap<String, Vec<u8>>, Store
     Ok(notes)
 }
 
-/// The entry a run holds for a changed note.
-pub(super) fn note_entry(name: &str, value: Option<&[u8]>) -> Entry {
+/// The row of relation 0 a run holds for a changed note.
+pub(super) fn note_row(name: &str, value: Option<&[u8]>) -> Row {
     let mut key = vec![NOTE];
     key.extend_from_slice(name.as_bytes());
-    let row = match value {
+    match value {
         None => Row::tombstone(&key),
         Some(value) => {
             let mut builder = RowBuilder::new();
             builder.push(Datum::Bytes(value), DataType::Bytes);
             builder.finish(&key)
         }
-    };
-    Entry::new(META, row)
+    }
 }
 
 /// Replaces the positions that moved, without touching what readers hold.

@@ -5,6 +5,7 @@
 //!                              └──── checkpoint: frozen runs ─▶ one sorted file ─▶ base, journal trimmed
 //! ```
 
+mod arena;
 mod board;
 mod checkpoint;
 mod checksum;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use crate::change::Position;
 
+use super::arena::Appender;
 use super::database::{Base, Database, StoreOptions};
 use super::directory::{Directory, LastUse, boot};
 use super::error::StoreError;
 use super::journal::{Commit, decode};
-use super::meta::{self, note_entry};
-use super::run::{Entry, Run, push_run};
+use super::meta::{self, META, note_row};
+use super::run::{Run, push_run};
 
 /// Journal entries are redone in runs of about this many rows.
 const REDO_ROWS: usize = 32 * 1024;
@@ -29,6 +30,7 @@ pub(super) struct Recovered {
     pub(super) positions: Arc<BTreeMap<String, Position>>,
     pub(super) meta: BTreeMap<String, Vec<u8>>,
     pub(super) runs: Vec<Arc<Run>>,
+    pub(super) appender: Appender,
     pub(super) journal_rows: usize,
     pub(super) journal_bytes: usize,
 }
@@ -37,11 +39,13 @@ pub(super) struct Recovered {
 pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, StoreError> {
     let (directory, lock) = Directory::open(dir)?;
     let last_use = directory.last_use()?;
-    let path = directory.database();
-    if last_use.is_some() && !path.join("CURRENT").exists() {
+    let (rows, journal) = (directory.database(), directory.journal());
+    if last_use.is_some()
+        && let Some(path) = [&rows, &journal].into_iter().find(|path| !path.join("CURRENT").exists())
+    {
         return Err(StoreError::Corrupt(format!("the database {} is missing or incomplete", path.display())));
     }
-    let database = Arc::new(Database::open(&path, directory.ingest(), options, lock)?);
+    let database = Arc::new(Database::open(&rows, &journal, directory.ingest(), options, lock)?);
     let checkpoint = meta::read_checkpoint(&database)?;
     let note = checkpoint.unwrap_or_default();
     let base = Arc::new(Base::new(database.clone(), note.epoch));
@@ -64,6 +68,7 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
         positions: Arc::new(redo.positions),
         meta: redo.meta,
         runs: redo.runs,
+        appender: redo.appender,
         journal_rows: redo.rows,
         journal_bytes: redo.bytes,
     })
@@ -94,8 +99,8 @@ struct Redo {
     positions: BTreeMap<String, Position>,
     meta: BTreeMap<String, Vec<u8>>,
     runs: Vec<Arc<Run>>,
-    /// Entries of the run being gathered, oldest first.
-    gathered: Vec<Entry>,
+    /// Gathers the rows of the next run.
+    appender: Appender,
     rows: usize,
     bytes: usize,
     /// Whether there were entries the checkpoint contains.
@@ -111,7 +116,7 @@ impl Redo {
             positions,
             meta,
             runs: Vec::new(),
-            gathered: Vec::new(),
+            appender: Appender::new(),
             rows: 0,
             bytes: 0,
             superseded: false,
@@ -133,23 +138,21 @@ impl Redo {
         self.rows += rows.len().max(1);
         self.bytes += entry.len();
         self.positions.extend(positions);
-        self.gathered.extend(rows.into_iter().map(|(relation, row)| Entry::new(relation, row)));
+        rows.into_iter().for_each(|(relation, row)| self.appender.push(relation, row));
         for (name, value) in meta {
-            self.gathered.push(note_entry(&name, value.as_deref()));
+            self.appender.push(META, note_row(&name, value.as_deref()));
             match value {
                 Some(value) => self.meta.insert(name, value),
                 None => self.meta.remove(&name),
             };
         }
-        if self.gathered.len() >= REDO_ROWS {
+        if self.appender.len() >= REDO_ROWS {
             self.finish_run();
         }
         Ok(())
     }
 
     fn finish_run(&mut self) {
-        let mut entries = std::mem::take(&mut self.gathered);
-        entries.reverse();
-        push_run(&mut self.runs, 0, Run::new(entries));
+        push_run(&mut self.runs, 0, self.appender.run());
     }
 }

@@ -8,7 +8,7 @@ use super::database::BaseCursor;
 use super::epoch::Epoch;
 use super::error::StoreError;
 use super::range::KeyRange;
-use super::run::Entry;
+use super::run::{Change, Slice};
 
 /// At most `limit` rows of `range` in key order, or in reverse key order.
 pub(super) fn scan(
@@ -40,7 +40,7 @@ pub(super) fn scan(
                 if let (Ordering::Equal, Some(base)) = (which, &mut base) {
                     base.advance();
                 }
-                rows.extend(changed.map(Entry::row).filter(|row| !row.is_tombstone()).cloned());
+                rows.extend(changed.map(|it| it.row()).filter(|row| !row.is_tombstone()).cloned());
                 runs.advance();
             }
         }
@@ -50,7 +50,7 @@ pub(super) fn scan(
 
 /// Which comes first: `Less` the changed row, `Greater` the checkpointed one, `Equal` both at once, `None` neither.
 fn order(
-    changed: Option<&Entry>,
+    changed: Option<Change<'_>>,
     base: Option<&BaseCursor<'_>>,
     reverse: bool,
 ) -> Result<Option<Ordering>, StoreError> {
@@ -68,16 +68,15 @@ fn order(
 
 /// What is left of each run, newest run first.
 struct RunCursors<'a> {
-    slices: Vec<&'a [Entry]>,
+    slices: Vec<Slice<'a>>,
     reverse: bool,
     /// The run that holds the next key; of several the newest.
     next: Option<usize>,
 }
 
 impl<'a> RunCursors<'a> {
-    fn peek(&self, run: usize) -> &'a Entry {
-        let slice: &'a [Entry] = self.slices[run];
-        if self.reverse { &slice[slice.len() - 1] } else { &slice[0] }
+    fn peek(&self, run: usize) -> Change<'a> {
+        self.slices[run].peek(self.reverse)
     }
 
     /// Steps behind the next key in every run.
@@ -85,11 +84,10 @@ impl<'a> RunCursors<'a> {
         let Some(next) = self.next else { return };
         let passed = self.peek(next);
         for run in (next..self.slices.len()).rev() {
-            if !self.peek(run).same_key(passed) {
+            if !self.peek(run).same_key(&passed) {
                 continue;
             }
-            let slice: &'a [Entry] = self.slices[run];
-            let left = if self.reverse { &slice[..slice.len() - 1] } else { &slice[1..] };
+            let left = self.slices[run].rest(self.reverse);
             if left.is_empty() {
                 self.slices.remove(run);
             } else {
@@ -101,7 +99,7 @@ impl<'a> RunCursors<'a> {
 
     fn find_next(&mut self) {
         let order = |a: usize, b: usize| {
-            let order = self.peek(a).order(self.peek(b));
+            let order = self.peek(a).order(&self.peek(b));
             if self.reverse { order.reverse() } else { order }
         };
         self.next = (0..self.slices.len()).reduce(|best, run| if order(run, best).is_lt() { run } else { best });

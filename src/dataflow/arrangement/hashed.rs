@@ -8,6 +8,9 @@ use crate::change::{Delta, Row, Schema};
 /// No slot.
 pub(crate) const NOT_FOUND: u32 = u32::MAX;
 
+/// How many probes are made at a time: enough for their cache misses to overlap, few enough for the first-level cache.
+pub(crate) const PROBES: usize = 128;
+
 /// Which sight of a relation within an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -17,7 +20,8 @@ pub(crate) enum Side {
     New,
 }
 
-/// A slot and 32 bits of the key's hash, so that a probe reads a row only when it is almost surely the right one.
+/// A slot and the 32 bits of hash that the key's whole hash is made of: a probe reads a row only when it is almost
+/// surely the right one, and the table grows without reading any.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     slot: u32,
@@ -90,6 +94,21 @@ impl Hashed {
             Some(row) if row.key() == key => candidate,
             None if candidate == NOT_FOUND => NOT_FOUND,
             _ => self.slot(hash, key),
+        }
+    }
+
+    /// Appends the slots of `keys` in their order. All table look-ups come first, then all first touches of rows, then
+    /// all comparisons, so that the cache misses overlap; best for [`PROBES`] keys at a time.
+    pub(crate) fn find_all<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone, slots: &mut Vec<u32>) {
+        let from = slots.len();
+        slots.extend(keys.clone().map(|key| self.candidate(self.hash(key))));
+        std::hint::black_box(slots[from..].iter().fold(0, |sum, it| sum ^ self.touch(*it)));
+        for (slot, key) in slots[from..].iter_mut().zip(keys) {
+            match self.row(*slot) {
+                Some(row) if row.key() == key => {}
+                None if *slot == NOT_FOUND => {}
+                _ => *slot = self.find(key),
+            }
         }
     }
 
@@ -168,31 +187,49 @@ impl Hashed {
     /// Makes room for `additional` rows.
     pub(crate) fn reserve(&mut self, additional: usize) {
         self.rows.reserve(additional);
-        let hasher = &self.hasher;
-        let rows = &self.rows;
-        self.table.reserve(additional, |it| rehash(hasher, rows, it));
+        self.table.reserve(additional, |it| widened(it.tag));
     }
 
     /// Puts a row in; the row that had its key before, if any, is replaced.
     pub(crate) fn insert(&mut self, row: Row) -> u32 {
         let hash = self.hash(row.key());
-        self.bytes += row.as_bytes().len();
-        let (hasher, rows) = (&self.hasher, &mut self.rows);
-        let same = |it: &Entry| it.tag == hash as u32 && holds(rows, it.slot, row.key());
-        if let Some(found) = self.table.find(hash, same) {
-            let slot = found.slot;
-            let old = self.rows[slot as usize].replace(row);
-            self.bytes -= old.as_ref().map_or(0, |it| it.as_bytes().len());
-            let new = self.rows[slot as usize].as_ref();
-            self.indexes.iter_mut().for_each(|it| it.update(slot, old.as_ref(), new));
-            return slot;
+        match self.slot(hash, row.key()) {
+            NOT_FOUND => self.add(hash, row),
+            slot => self.replace(slot, row),
         }
+    }
+
+    /// As [`Hashed::insert`]; where `old` is the very row that is here its key need not be compared.
+    fn put(&mut self, old: Option<&Row>, row: Row) -> u32 {
+        let hash = self.hash(row.key());
+        let known = old.and_then(|old| {
+            let is_old = |it: &Row| std::ptr::eq(it.as_bytes(), old.as_bytes());
+            self.table.find(hash, |it| it.tag == hash as u32 && self.row(it.slot).is_some_and(is_old))
+        });
+        match known.map_or_else(|| self.slot(hash, row.key()), |it| it.slot) {
+            NOT_FOUND => self.add(hash, row),
+            slot => self.replace(slot, row),
+        }
+    }
+
+    fn replace(&mut self, slot: u32, row: Row) -> u32 {
+        self.bytes += row.as_bytes().len();
+        let old = self.rows[slot as usize].replace(row);
+        self.bytes -= old.as_ref().map_or(0, |it| it.as_bytes().len());
+        let new = self.rows[slot as usize].as_ref();
+        self.indexes.iter_mut().for_each(|it| it.update(slot, old.as_ref(), new));
+        slot
+    }
+
+    fn add(&mut self, hash: u64, row: Row) -> u32 {
+        self.bytes += row.as_bytes().len();
+        let rows = &mut self.rows;
         let slot = self.free.pop().unwrap_or_else(|| {
             rows.push(None);
             (rows.len() - 1) as u32
         });
         rows[slot as usize] = Some(row);
-        self.table.insert_unique(hash, Entry { slot, tag: hash as u32 }, |it| rehash(hasher, rows, it));
+        self.table.insert_unique(hash, Entry { slot, tag: hash as u32 }, |it| widened(it.tag));
         let new = self.rows[slot as usize].as_ref();
         self.indexes.iter_mut().for_each(|it| it.update(slot, None, new));
         slot
@@ -214,13 +251,16 @@ impl Hashed {
     /// Takes this epoch's deltas in: the new side has them, the old side has not, until [`Hashed::forget`].
     pub(crate) fn apply(&mut self, deltas: &[Delta]) {
         for (at, delta) in deltas.iter().enumerate() {
+            if at.is_multiple_of(PROBES) {
+                self.warm(&deltas[at..deltas.len().min(at + PROBES)]);
+            }
             let at = at as u32;
             if self.remembers {
                 self.indexes.iter_mut().for_each(|it| it.note_left(delta, at));
             }
             match &delta.new {
                 Some(row) => {
-                    let slot = self.insert(row.clone());
+                    let slot = self.put(delta.old.as_ref(), row.clone());
                     if self.remembers {
                         self.changed.insert(slot, at);
                     }
@@ -235,6 +275,13 @@ impl Hashed {
                 }
             }
         }
+    }
+
+    /// Reads the table and the slab where `deltas` belong, so that the cache misses overlap.
+    fn warm(&self, deltas: &[Delta]) {
+        let length = |it: u32| self.row(it).map_or(0, |row| row.as_bytes().len());
+        let lengths = deltas.iter().map(|it| length(self.candidate(self.hash(it.key()))));
+        std::hint::black_box(lengths.fold(0, |sum, it| sum ^ it));
     }
 
     /// Ends the epoch: old is new.
@@ -275,11 +322,14 @@ fn hash(hasher: &foldhash::fast::RandomState, key: &[u8]) -> u64 {
     use std::hash::{BuildHasher, Hasher};
     let mut state = hasher.build_hasher();
     state.write(key);
-    state.finish()
+    let hash = state.finish();
+    widened((hash ^ hash >> 32) as u32)
 }
 
-fn rehash(hasher: &foldhash::fast::RandomState, rows: &[Option<Row>], entry: &Entry) -> u64 {
-    rows[entry.slot as usize].as_ref().map_or(0, |row| hash(hasher, row.key()))
+/// The hash the table uses: the tag below, because buckets are chosen by the lower bits, and its bits mixed above,
+/// where the table takes what it compares first.
+fn widened(tag: u32) -> u64 {
+    u64::from(tag.wrapping_mul(0x9E37_79B1)) << 32 | u64::from(tag)
 }
 
 fn holds(rows: &[Option<Row>], slot: u32, key: &[u8]) -> bool {

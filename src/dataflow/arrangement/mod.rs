@@ -7,5 +7,5 @@ mod hashed;
 mod index;
 mod ordered;
 
-pub(crate) use hashed::{Hashed, NOT_FOUND, Side};
+pub(crate) use hashed::{Hashed, NOT_FOUND, PROBES, Side};
 pub(crate) use ordered::Ordered;

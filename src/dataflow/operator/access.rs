@@ -93,6 +93,11 @@ impl Access {
         (schema.key.len() == self.parts.len() && self.parts.iter().zip(schema.key.iter()).all(same)).then_some(input)
     }
 
+    /// Whether it leads to at most one row, by the unique key.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.path == Path::Unique
+    }
+
     /// Appends the probed key, taken from `inputs`, to `out`.
     pub(crate) fn encode<'r>(&self, inputs: &[Input<'r>], out: &mut Vec<u8>) -> ProbeKey<'r> {
         let mut null = false;

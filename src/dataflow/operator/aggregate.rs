@@ -4,7 +4,7 @@ use super::accumulator::{Accumulator, put_signed, signed};
 use super::map::sides;
 use super::{Context, Input};
 use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, RowBuilder, Schema, encode_datum};
-use crate::dataflow::arrangement::Hashed;
+use crate::dataflow::arrangement::{Hashed, PROBES};
 use crate::dataflow::expression::{CallResults, Scope, evaluate_calls, explained, is_fresh};
 use crate::plan::{Aggregate as Function, AggregateFunction, Graph, NodeId, Program};
 
@@ -48,7 +48,6 @@ struct Work<'r, 'p> {
     context: &'p Context<'r>,
     program: &'p Program,
     functions: &'p [Function],
-    own: &'p Hashed,
     rows: &'p [Input<'r>],
     calls: CallResults,
 }
@@ -89,7 +88,7 @@ impl Aggregate {
     ) {
         let rows: Vec<_> = sides(deltas).map(Input::Row).collect();
         let calls = evaluate_calls(program, &rows, 1);
-        let work = Work { context, program, functions, own, rows: &rows, calls };
+        let work = Work { context, program, functions, rows: &rows, calls };
         let mut touches = std::mem::take(&mut self.touches);
         touches.clear();
         self.keys.clear();
@@ -98,14 +97,19 @@ impl Aggregate {
             touches.extend(self.touch(&work, row, insert));
         }
         touches.sort_unstable_by(|a, b| order(&self.keys, a, b).then(a.row.cmp(&b.row)));
-        let mut rest = &touches[..];
-        while let Some(first) = rest.first() {
-            let length = rest.iter().take_while(|it| order(&self.keys, first, it).is_eq()).count();
-            let (group, behind) = rest.split_at(length);
-            let delta = self.group(&work, group);
-            out.extend(delta);
-            rest = behind;
+        let keys = std::mem::take(&mut self.keys);
+        let key = |group: &[Touch]| &keys[group[0].start as usize..group[0].end as usize];
+        let mut groups = touches.chunk_by(|a, b| order(&keys, a, b).is_eq()).peekable();
+        let mut slots = Vec::new();
+        while groups.peek().is_some() {
+            let chunk: Vec<&[Touch]> = groups.by_ref().take(PROBES).collect();
+            slots.clear();
+            own.find_all(chunk.iter().map(|it| key(it)), &mut slots);
+            for (group, slot) in chunk.into_iter().zip(&slots) {
+                out.extend(self.group(&work, group, key(group), own.row(*slot)));
+            }
         }
+        self.keys = keys;
         self.touches = touches;
     }
 
@@ -113,10 +117,9 @@ impl Aggregate {
     pub(crate) fn empty(&mut self, context: &Context<'_>, functions: &[Function]) -> Option<Row> {
         self.accumulators.iter_mut().for_each(Accumulator::reset);
         (self.groups == 0).then(|| {
-            let none = Hashed::default();
             let program = Program::default();
-            let work = Work { context, program: &program, functions, own: &none, rows: &[], calls: CallResults::new() };
-            self.build(&work, None, 0, &[])
+            let work = Work { context, program: &program, functions, rows: &[], calls: CallResults::new() };
+            self.build(&work, &[], 0, &[])
         })
     }
 
@@ -138,10 +141,8 @@ impl Aggregate {
         Some(Touch { head, start: start as u32, end: self.keys.len() as u32, row: row as u32, insert })
     }
 
-    /// The delta of one group.
-    fn group(&mut self, work: &Work<'_, '_>, touches: &[Touch]) -> Option<Delta> {
-        let first = touches[0];
-        let old = work.own.get(&self.keys[first.start as usize..first.end as usize]);
+    /// The delta of the group under `key`, whose row was `old`.
+    fn group(&mut self, work: &Work<'_, '_>, touches: &[Touch], key: &[u8], old: Option<&Row>) -> Option<Delta> {
         let mut count = self.read(work.functions, old);
         for touch in touches {
             count += if touch.insert { 1 } else { -1 };
@@ -159,7 +160,7 @@ impl Aggregate {
                 accumulator.update(function, datum, touch.insert);
             }
         }
-        let new = (count != 0 || self.groups == 0).then(|| self.build(work, Some(first), count, touches));
+        let new = (count != 0 || self.groups == 0).then(|| self.build(work, key, count, touches));
         let changed = old != new.as_ref();
         changed.then(|| Delta { old: old.cloned(), new })
     }
@@ -177,11 +178,11 @@ impl Aggregate {
         count
     }
 
-    /// The group's row from the accumulators; group values are those of the `first` row touched.
-    fn build(&mut self, work: &Work<'_, '_>, first: Option<Touch>, count: i64, touches: &[Touch]) -> Row {
+    /// The group's row from the accumulators.
+    fn build(&mut self, work: &Work<'_, '_>, key: &[u8], count: i64, touches: &[Touch]) -> Row {
         let schema = &work.context.graph.nodes[self.node.0].schema;
         // The representative is the row that stays, so that equal keys with different spellings settle on one.
-        let of = touches.iter().rev().find(|it| it.insert).copied().or(first);
+        let of = touches.iter().rev().find(|it| it.insert).or(touches.first()).copied();
         for column in 0..self.groups {
             let datum = of.map_or(Datum::Null, |it| work.value(column, it.row as usize, &mut self.text));
             self.builder.push(datum, schema.data_type(column));
@@ -206,7 +207,6 @@ impl Aggregate {
             accumulator.encode(function, &mut self.state);
         }
         self.builder.push(Datum::Bytes(&self.state), DataType::Bytes);
-        let key = first.map_or(&[][..], |it| &self.keys[it.start as usize..it.end as usize]);
         self.builder.finish(key)
     }
 }

@@ -8,13 +8,11 @@ use std::borrow::Cow;
 use super::access::{Access, Indexes, ProbeKey};
 use super::{Context, Input};
 use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, encode_datum};
-use crate::dataflow::arrangement::{Hashed, NOT_FOUND};
+use crate::dataflow::arrangement::{Hashed, NOT_FOUND, PROBES};
 use crate::dataflow::expression::{RowProgram, Scope, evaluate_calls, explained};
 use crate::plan::{Graph, InputColumn, JoinKind, Lookup, NodeId, Program, Scalar};
 
-/// Rows assembled at a time: enough for misses to overlap, few enough for the first-level cache.
-const CHUNK: usize = 128;
-/// The same where calls run on Arrow batches.
+/// Rows assembled at a time where calls run on Arrow batches.
 const CHUNK_WITH_CALLS: usize = 8192;
 
 /// A running assembly join.
@@ -100,9 +98,12 @@ impl Assemble {
         let mut touched = std::mem::take(&mut self.touched);
         touched.clear();
         let driver = &context.relations[self.inputs[0].0].hashed;
+        for deltas in deltas[0].chunks(PROBES) {
+            driver.find_all(deltas.iter().filter_map(|it| it.new.as_ref()).map(Row::key), &mut touched);
+        }
         for delta in deltas[0] {
             match (&delta.new, &delta.old) {
-                (Some(row), _) => touched.push(driver.find(row.key())),
+                (Some(_), _) => {}
                 (None, Some(old)) => {
                     self.keys.clear();
                     let key = output_key(&self.key, old, &mut self.keys);
@@ -112,18 +113,43 @@ impl Assemble {
             }
         }
         for (lookup, deltas) in deltas[1..].iter().enumerate() {
-            for row in deltas.iter().filter_map(|it| it.new.as_ref().or(it.old.as_ref())) {
-                self.gather(context, lookup, row, &mut touched);
+            let leads_to_one = self.lookups[lookup].towards == 0 && self.lookups[lookup].back.is_unique();
+            for deltas in deltas.chunks(PROBES) {
+                let rows = deltas.iter().filter_map(|it| it.new.as_ref().or(it.old.as_ref()));
+                match leads_to_one {
+                    true => self.gather_each(driver, lookup, rows, &mut touched),
+                    false => rows.for_each(|row| self.gather(context, lookup, row, &mut touched)),
+                }
             }
         }
         touched.sort_unstable();
         touched.dedup();
-        let chunk = if program.calls.is_empty() { CHUNK } else { CHUNK_WITH_CALLS };
+        let chunk = if program.calls.is_empty() { PROBES } else { CHUNK_WITH_CALLS };
         let mut inputs = Vec::with_capacity(chunk.min(touched.len()) * self.inputs.len());
         for slots in touched.chunks(chunk) {
             self.assemble(context, lookups, program, own, slots, &mut inputs, out);
         }
         self.touched = touched;
+    }
+
+    /// Follows changed rows of look-up number `lookup` back to the one driver row each of them may have.
+    fn gather_each<'r>(
+        &mut self,
+        driver: &Hashed,
+        lookup: usize,
+        rows: impl Iterator<Item = &'r Row>,
+        touched: &mut Vec<u32>,
+    ) {
+        self.keys.clear();
+        self.probes.clear();
+        for row in rows {
+            let start = self.keys.len() as u32;
+            if let ProbeKey::Complete = self.lookups[lookup].back.encode(&[Input::Row(row)], &mut self.keys) {
+                self.plan(0, start, driver);
+            }
+        }
+        self.settle(driver);
+        touched.extend(self.probes.iter().map(|it| it.slot).filter(|it| *it != NOT_FOUND));
     }
 
     /// Follows a changed row of look-up number `lookup` back to the driver rows.

@@ -18,10 +18,8 @@ fn refusal(dir: &Path) -> StoreError {
     Store::open(dir, lazy()).map(|_| ()).expect_err("must not open")
 }
 
-fn with_journal(dir: &Path, change: impl FnOnce(&rocksdb::DB, &rocksdb::ColumnFamily)) {
-    let options = rocksdb::Options::default();
-    let db = rocksdb::DB::open_cf(&options, dir.join("rocksdb"), ["default", "journal"]).expect("opens");
-    change(&db, db.cf_handle("journal").expect("the journal"));
+fn with_journal(dir: &Path, change: impl FnOnce(&rocksdb::DB)) {
+    change(&rocksdb::DB::open(&rocksdb::Options::default(), dir.join("journal")).expect("opens"));
 }
 
 #[test]
@@ -48,10 +46,10 @@ fn a_newer_format_is_refused_by_name() {
 fn a_damaged_journal_entry_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     filled(dir.path());
-    with_journal(dir.path(), |db, journal| {
-        let mut entry = db.get_cf(journal, 3u64.to_be_bytes()).expect("reads").expect("epoch 3");
+    with_journal(dir.path(), |journal| {
+        let mut entry = journal.get(3u64.to_be_bytes()).expect("reads").expect("epoch 3");
         *entry.last_mut().expect("a byte") ^= 1;
-        db.put_cf(journal, 3u64.to_be_bytes(), entry).expect("writes");
+        journal.put(3u64.to_be_bytes(), entry).expect("writes");
     });
     let error = refusal(dir.path());
     assert!(matches!(error, StoreError::Corrupt(_)));
@@ -62,17 +60,19 @@ fn a_damaged_journal_entry_is_named() {
 fn a_gap_in_the_journal_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     filled(dir.path());
-    with_journal(dir.path(), |db, journal| db.delete_cf(journal, 3u64.to_be_bytes()).expect("deletes"));
+    with_journal(dir.path(), |journal| journal.delete(3u64.to_be_bytes()).expect("deletes"));
     assert_eq!(refusal(dir.path()).to_string(), "the store is corrupt: the journal goes from epoch 2 to epoch 4");
 }
 
 #[test]
 fn a_missing_database_is_not_made_anew() {
-    let dir = tempfile::tempdir().expect("a directory");
-    filled(dir.path());
-    std::fs::remove_dir_all(dir.path().join("rocksdb")).expect("removes");
-    let message = refusal(dir.path()).to_string();
-    assert!(message.contains("is missing or incomplete"), "{message}");
+    for part in ["rocksdb", "journal"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        filled(dir.path());
+        std::fs::remove_dir_all(dir.path().join(part)).expect("removes");
+        let message = refusal(dir.path()).to_string();
+        assert!(message.contains("is missing or incomplete"), "{message}");
+    }
 }
 
 #[test]
