@@ -111,9 +111,9 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
-    /// Address of the server
+    /// Address the server listens on
     #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) address: SocketAddr,
+    pub(crate) listen: SocketAddr,
 }
 
 /// A misspelt variable would silently change nothing, so it is refused.

@@ -125,6 +125,9 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         catalog.views.len(),
         catalog.indexes.len()
     );
+    for (table, node) in catalog.tables.iter().zip(&graph.nodes) {
+        print_notes(&table.name, &node.schema);
+    }
     for view in &graph.views {
         let schema = &graph.nodes[view.node.0].schema;
         let key: Vec<&str> = schema.key.iter().map(|it| schema.columns[it.column].name.as_str()).collect();
@@ -133,6 +136,21 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         println!("  {} [{key}]: {}", view.name, columns.collect::<Vec<_>>().join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What about a table may surprise: rows that cannot be addressed, comparisons that differ from the owner's.
+fn print_notes(table: &str, schema: &vantage::change::Schema) {
+    if !schema.has_visible_key() {
+        println!(
+            "  note: {table} has no key of NOT NULL columns, so its rows cannot be read by key (views over it can)"
+        );
+    }
+    for column in schema.visible_columns().iter().filter(|it| it.collation != vantage::change::Collation::Binary) {
+        println!(
+            "  note: {table}.{} is {:?} at its owner; as a key it is here too, but queries compare it bytewise",
+            column.name, column.collation
+        );
+    }
 }
 
 fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -149,9 +167,9 @@ fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 fn run_health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     use std::io::{Read, Write};
     let mut stream =
-        std::net::TcpStream::connect(args.address).with_context(|| format!("nothing listens on {}", args.address))?;
+        std::net::TcpStream::connect(args.listen).with_context(|| format!("nothing listens on {}", args.listen))?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n\r\n", args.address)?;
+    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n\r\n", args.listen)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);

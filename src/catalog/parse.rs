@@ -29,7 +29,11 @@ pub fn read_directory(directory: &Path) -> Result<Catalog, (Vec<File>, Vec<Probl
     let mut problems = Vec::new();
     for path in paths {
         match std::fs::read_to_string(&path) {
-            Ok(text) => files.push(File { path: path.display().to_string(), text }),
+            Ok(text) => {
+                // Some editors begin a file with a byte order mark.
+                let text = text.trim_start_matches('\u{feff}').to_string();
+                files.push(File { path: path.display().to_string(), text });
+            }
             Err(error) => problems.push(unreadable(&path, error)),
         }
     }

@@ -237,7 +237,10 @@ impl Core {
     fn hydrate(&mut self, node: NodeId) -> Result<(), EngineError> {
         let graph = Arc::clone(&self.graph);
         let plan = &graph.nodes[node.0];
-        tracing::info!(relation = plan.label, "building");
+        let shown = self.nodes[node.0].as_ref().is_some_and(|it| !it.served.is_empty());
+        if shown {
+            tracing::info!(view = plan.label, "building");
+        }
         // The dataflow is taken out so that it can stream its rows while the rest of the engine commits them.
         let mut dataflow = std::mem::replace(&mut self.dataflow, Dataflow::new(Arc::default()));
         let mut done = 0;
@@ -253,7 +256,9 @@ impl Core {
         let mut commit = Commit::default();
         self.complete(node, &mut commit.meta);
         self.commit(commit)?;
-        tracing::info!(relation = plan.label, rows = done, "built");
+        if shown {
+            tracing::info!(view = plan.label, rows = done, "built");
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, TableSpec};
-use crate::store::{Board, Epoch, RelationState};
+use crate::store::{Board, Epoch, RelationState, StoreError};
 
 /// Messages waiting between the sources and the engine; a source that is faster waits.
 const QUEUED_MESSAGES: usize = 64;
@@ -58,6 +58,7 @@ impl Engine {
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
+            announced: false,
             sync_requests: None,
         };
         let thread = std::thread::Builder::new()
@@ -88,7 +89,7 @@ impl Engine {
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now() + timeout;
         loop {
-            match self.unready() {
+            match unready(&self.board, &self.catalog) {
                 None => return Ok(()),
                 Some(_) if self.board.halted().is_some() => {
                     return Err(EngineError::Halted(self.board.halted().unwrap_or_default()));
@@ -97,24 +98,6 @@ impl Engine {
                 Some(_) => std::thread::sleep(Duration::from_millis(2)),
             }
         }
-    }
-
-    /// The first thing that is not ready yet.
-    fn unready(&self) -> Option<String> {
-        let relations = self.board.relations();
-        if relations.is_empty() && !(self.catalog.tables.is_empty() && self.catalog.views.is_empty()) {
-            return Some("the sources have not been described yet".into());
-        }
-        let building = relations.iter().find_map(|(relation, state)| {
-            let state = state.read().unwrap_or_else(|it| it.into_inner());
-            (*state != RelationState::Live).then(|| format!("{} is {state:?}", relation.name))
-        });
-        building.or_else(|| {
-            self.board.sources().iter().find_map(|source| {
-                let health = source.health.read().unwrap_or_else(|it| it.into_inner());
-                (*health != SourceHealth::Streaming).then(|| format!("source {} is {health:?}", source.name))
-            })
-        })
     }
 
     /// Ends intake, writes a checkpoint and closes the state.
@@ -132,6 +115,24 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
+}
+
+/// The first thing that is not ready yet.
+fn unready(board: &Board, catalog: &Catalog) -> Option<String> {
+    let relations = board.relations();
+    if relations.is_empty() && !(catalog.tables.is_empty() && catalog.views.is_empty()) {
+        return Some("the sources have not been described yet".into());
+    }
+    let building = relations.iter().find_map(|(relation, state)| {
+        let state = state.read().unwrap_or_else(|it| it.into_inner());
+        (*state != RelationState::Live).then(|| format!("{} is {state:?}", relation.name))
+    });
+    building.or_else(|| {
+        board.sources().iter().find_map(|source| {
+            let health = source.health.read().unwrap_or_else(|it| it.into_inner());
+            (*health != SourceHealth::Streaming).then(|| format!("source {} is {health:?}", source.name))
+        })
+    })
 }
 
 /// Lowers all views of the catalog.
@@ -155,9 +156,11 @@ fn open(
     options: &EngineOptions,
     board: &Arc<Board>,
 ) -> Result<Core, EngineError> {
-    let graph = plan_views(catalog, schemas)?;
+    let graph = Arc::new(plan_views(catalog, schemas)?);
+    let core = Core::open(Arc::clone(catalog), graph, &options.data, options.store.clone(), Arc::clone(board))?;
+    // Only now is it sure that the directory is ours.
     describe::remember(catalog, schemas, &options.data)?;
-    Core::open(Arc::clone(catalog), Arc::new(graph), &options.data, options.store.clone(), Arc::clone(board))
+    Ok(core)
 }
 
 /// What the engine thread owns besides the core.
@@ -170,6 +173,8 @@ struct Runner {
     durable: Vec<Arc<Mutex<Option<Position>>>>,
     /// When the oldest commit that is not fsynced was made.
     unsynced: Option<Instant>,
+    /// Whether it was said that everything is ready.
+    announced: bool,
     /// To the sync thread.
     sync_requests: Option<SyncSender<Arc<Epoch>>>,
 }
@@ -212,7 +217,14 @@ impl Runner {
             }
         }
         outcome?;
-        core.close()
+        match core.close() {
+            // Nothing is lost: the journal has what the last checkpoint could not take.
+            Err(EngineError::Store(error @ StoreError::Full(_))) => {
+                tracing::warn!(%error, "closed without a checkpoint");
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     /// Waits for sources that cannot be described yet. `None`: stopped before that.
@@ -279,7 +291,15 @@ impl Runner {
                 events += events_of(&message);
                 arrived.push(message);
             }
-            self.digest(core, arrived)?;
+            match self.digest(core, arrived) {
+                // Told to stop while the disk is full: the sources still have what could not be written.
+                Err(EngineError::Store(StoreError::Full(_))) if self.stop.load(Ordering::Acquire) => break,
+                outcome => outcome?,
+            }
+            if !self.announced && unready(&self.board, &self.catalog).is_none() {
+                self.announced = true;
+                tracing::info!("ready: every view is complete and every source is followed");
+            }
             if self.unsynced.is_some_and(|since| since.elapsed() >= self.options.sync_interval) {
                 self.unsynced = None;
                 self.request_sync(&core.board().epoch());

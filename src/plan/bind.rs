@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType as Arrow, SchemaRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Distinct, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
@@ -66,6 +67,12 @@ impl Binder {
     pub(crate) fn define_query(&mut self, view: &View) -> Planned<()> {
         let plan = self.parse(&view.query)?;
         let names = output_names(view, &plan)?;
+        if plan.exists(|it| Ok(matches!(it, LogicalPlan::Distinct(Distinct::On(_)))))? {
+            let refusal = Refusal::new("DISTINCT ON cannot be kept up to date yet").at_words("DISTINCT ON");
+            return Err(
+                refusal.hint("number the rows with ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) and keep number 1")
+            );
+        }
         let columns = plan.schema().columns();
         let aliased = columns.into_iter().zip(&names).map(|(column, name)| Expr::Column(column).alias(name));
         let plan = LogicalPlanBuilder::from(plan).project(aliased)?.build()?;

@@ -4,7 +4,7 @@ use super::bind::Binder;
 use super::builder::hash;
 use super::flat::{Flat, Planner};
 use super::node::{Graph, IndexPlan, NodeId, Operator, ViewPlan};
-use super::refusal::Planned;
+use super::refusal::{Planned, Refusal};
 use super::rewrite::Output;
 use super::scalar::Scalar;
 use crate::catalog::{Catalog, Index, Problem, Span, View, did_you_mean};
@@ -31,8 +31,11 @@ pub fn plan(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<Problem>>
             broken.push(&view.name);
             continue;
         }
-        let planned =
-            if view.materialized { plan_view(&mut planner, &mut binder, view) } else { binder.define_query(view) };
+        // A query that makes the SQL front end panic is refused like any other that cannot be kept.
+        let planned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if view.materialized { plan_view(&mut planner, &mut binder, view) } else { binder.define_query(view) }
+        }));
+        let planned = planned.unwrap_or_else(|_| Err(Refusal::new("this query is beyond the SQL front end")));
         if let Err(refusal) = planned {
             problems.push(refusal.into_problem(view));
             broken.push(&view.name);

@@ -77,12 +77,6 @@ impl Life {
         if self.health.as_ref() == Some(&health) {
             return Ok(());
         }
-        match &health {
-            SourceHealth::Retrying { reason } | SourceHealth::Halted { reason } => {
-                tracing::warn!(source = %spec.name, %reason, "source is held up");
-            }
-            _ => {}
-        }
         self.health = Some(health.clone());
         link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
     }
@@ -177,7 +171,7 @@ impl<'a> Follower<'a> {
                     continue;
                 }
             }
-            self.trim_log(link)?;
+            self.trim_log(link);
             self.wait(watch, version)?;
         }
     }
@@ -304,14 +298,12 @@ impl<'a> Follower<'a> {
         }
     }
 
-    fn trim_log(&mut self, link: &Link) -> Result<(), Fault> {
+    fn trim_log(&mut self, link: &Link) {
         let durable = link.durable.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        match durable.filter(|it| it.log.rsplit_once('/').is_some_and(|it| it.0 == self.layout.uuid)) {
-            Some(durable) => {
-                let until = durable.id.min(self.life.position.id) as i64;
-                Ok(self.trim.run(&self.connection, until)?)
-            }
-            None => Ok(()),
+        let same_log = |it: &Position| it.log.rsplit_once('/').is_some_and(|it| it.0 == self.layout.uuid);
+        if let Some(durable) = durable.filter(same_log) {
+            let until = durable.id.min(self.life.position.id) as i64;
+            self.trim.run(&self.connection, until, &self.spec.name);
         }
     }
 

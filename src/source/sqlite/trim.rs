@@ -8,6 +8,8 @@ use rusqlite::{Connection, ErrorCode};
 const STEP: i64 = 500;
 /// When fewer lines are left to delete, that waits for this long.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long trimming rests after it failed.
+const REST: Duration = Duration::from_secs(60);
 /// Time spent on deleting between two looks at the log.
 const TURN: Duration = Duration::from_millis(2);
 
@@ -17,16 +19,30 @@ pub(super) struct Trim {
     /// All lines before this one are deleted.
     done: i64,
     last: Instant,
+    /// Until when trimming rests after it failed; the log may grow meanwhile, reading it goes on.
+    rests_until: Option<Instant>,
 }
 
 impl Trim {
     pub(super) fn new() -> Trim {
-        Trim { done: 0, last: Instant::now() }
+        Trim { done: 0, last: Instant::now(), rests_until: None }
     }
 
     /// Deletes lines before `durable`, which is kept: it is what proves, after a restart, that this is the same log.
     /// The newest line is never before the durable one, so it is kept as well.
-    pub(super) fn run(&mut self, connection: &Connection, durable: i64) -> rusqlite::Result<()> {
+    /// A file we may not write to is no reason to stop reading it: that is said once in a while, and all goes on.
+    pub(super) fn run(&mut self, connection: &Connection, durable: i64, source: &str) {
+        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        self.rests_until = None;
+        if let Err(error) = self.delete(connection, durable) {
+            tracing::warn!(source, %error, "the change log cannot be trimmed; it grows until that is mended");
+            self.rests_until = Some(Instant::now() + REST);
+        }
+    }
+
+    fn delete(&mut self, connection: &Connection, durable: i64) -> rusqlite::Result<()> {
         if durable <= self.done || (durable - self.done < STEP && self.last.elapsed() < PAUSE) {
             return Ok(());
         }
