@@ -64,6 +64,12 @@ impl Owner {
         format!("{verb} INTO {} VALUES {}", table.name, rows.join(", "))
     }
 
+    /// Runs one given statement, which must succeed.
+    pub(super) fn execute(&mut self, statement: &str) {
+        self.connection.execute(statement, []).unwrap_or_else(|error| panic!("{error}: {statement}"));
+        self.log.push(statement.into());
+    }
+
     /// What has changed since the last call, as the events of one source batch.
     pub(super) fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
@@ -102,9 +108,8 @@ fn rows(connection: &Connection, table: &Table, schema: &Schema) -> BTreeMap<Vec
     if table.key.is_empty() {
         columns.push("rowid");
     }
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT {} FROM {}", columns.join(", "), table.name))
-        .expect("valid query");
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {} FROM {}", columns.join(", "), table.name)).expect("valid query");
     let mut builder = RowBuilder::new();
     let mut cursor = statement.query([]).expect("readable table");
     let mut rows = BTreeMap::new();
