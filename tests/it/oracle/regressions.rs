@@ -63,12 +63,15 @@ const REGRESSIONS: &[Regression] = &[
         ],
     },
     Regression {
-        name: "a row that stops matching while its own optional row changes too",
+        name: "a look-up by one column twice beside a left join by two columns",
         tables: &["t: id int, a int, b int; a id"],
-        views: &[(
-            "v",
-            "SELECT r2.b + 4 AS c0, 'b b' AS c1 FROM t AS r0 LEFT JOIN t AS r1 ON r0.b = r1.b AND r0.b = r1.id LEFT JOIN t AS r2 ON r1.a = r2.a AND r1.b = r2.b UNION ALL SELECT r0.a * 3 AS c0, '' AS c1 FROM t AS r0 LEFT JOIN t AS r1 ON r0.id = r1.id AND r0.a = r1.b",
-        )],
+        views: &[
+            ("u", "SELECT r1.b AS c0 FROM t AS r0 LEFT JOIN t AS r1 ON r0.id = r1.id AND r0.id = r1.a"),
+            (
+                "v",
+                "SELECT r2.b + 4 AS c0, 'b b' AS c1 FROM t AS r0 LEFT JOIN t AS r1 ON r0.b = r1.b AND r0.b = r1.id LEFT JOIN t AS r2 ON r1.a = r2.a AND r1.b = r2.b UNION ALL SELECT r0.a * 3 AS c0, '' AS c1 FROM t AS r0 LEFT JOIN t AS r1 ON r0.id = r1.id AND r0.a = r1.b",
+            ),
+        ],
         epochs: &[
             &["INSERT INTO t VALUES (14, 5, 6), (15, 7, 5), (16, 5, 6), (16, 7, 5), (5, 0, 7), (20, -1, NULL)"],
             &["INSERT OR REPLACE INTO t VALUES (21, 4, 1), (16, 7, 2), (22, 2, -2)"],
