@@ -16,7 +16,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 /// Cases in `make test`; `CASES=…` widens, `SEED=…` replays one.
-const CASES: u64 = 300;
+const CASES: u64 = 330;
 
 /// Cases that may fail before the run ends early.
 const FAILURES: usize = 12;

@@ -36,8 +36,8 @@ impl Owner {
     pub(super) fn change(&mut self, rng: &mut SmallRng) {
         let (table, _) = pick(rng, &self.tables).clone();
         let statement = match rng.random_range(0..10) {
-            0..5 => self.insert(rng, &table),
-            5..8 => update(rng, &table),
+            0..6 => self.insert(rng, &table),
+            6..9 => update(rng, &table),
             _ => format!("DELETE FROM {} WHERE {}", table.name, condition(rng, &table.fields, 1)),
         };
         if self.connection.execute(&statement, []).is_ok() {

@@ -32,7 +32,7 @@ pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views:
         relations.extend(views.iter().filter(|it| !it.fields.is_empty()).map(|it| relation(&it.name, &it.fields)));
     }
     let (from, scope) = from_clause(rng, &relations);
-    let filter = if rng.random_bool(0.5) { format!(" WHERE {}", condition(rng, &scope, 2)) } else { String::new() };
+    let filter = if rng.random_bool(0.4) { format!(" WHERE {}", condition(rng, &scope, 2)) } else { String::new() };
     let (query, fields) = match rng.random_range(0..14) {
         0..4 => project(rng, &from, &filter, &scope),
         4..7 => aggregate(rng, &from, &filter, &scope),
