@@ -170,7 +170,14 @@ pub(crate) fn lower(planner: &mut Planner, mut flat: Flat, assembly: Assembly) -
     for (number, (reached, condition)) in assembly.reached.iter().zip(conditions).enumerate() {
         let reverse = reached.reverse.map(place);
         if let Some(from) = reverse {
-            planner.builder.index(nodes[from], reached.key.iter().map(|it| it.column).collect());
+            // A column that is two parts of the key is indexed once.
+            let mut columns: Vec<usize> = Vec::new();
+            for source in &reached.key {
+                if !columns.contains(&source.column) {
+                    columns.push(source.column);
+                }
+            }
+            planner.builder.index(nodes[from], columns);
         }
         let optional = flat.steps[assembly.order[number + 1]].on.is_some();
         lookups.push(Lookup {

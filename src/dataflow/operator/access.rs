@@ -59,7 +59,9 @@ impl Access {
     ) -> Access {
         let schema = &graph.nodes[node.0].schema;
         let source = |column: usize| on.iter().find(|(target, _)| *target == column).map(|(_, from)| *from);
-        let covers = |columns: &[usize]| columns.len() == on.len() && columns.iter().all(|it| source(*it).is_some());
+        let covers = |columns: &[usize]| {
+            columns.iter().all(|it| source(*it).is_some()) && on.iter().all(|(target, _)| columns.contains(target))
+        };
         let key_columns: Vec<usize> = schema.key.iter().map(|it| it.column).collect();
         let (path, key) = if covers(&key_columns) {
             (Path::Unique, schema.key.to_vec())

@@ -20,6 +20,8 @@ pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
             DataType::Decimal { scale, .. } => float(it as f64 / pow10(scale) as f64),
             other => panic!("a decimal in a column of type {other}"),
         },
+        // SQLite has no such cells; what stands for them in its queries is this word.
+        Datum::Error(_) => "'error'".to_string(),
         other => format!("{other:?}"),
     };
     let line = |row: &vantage::change::Row| {

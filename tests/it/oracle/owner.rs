@@ -36,8 +36,8 @@ impl Owner {
     pub(super) fn change(&mut self, rng: &mut SmallRng) {
         let (table, _) = pick(rng, &self.tables).clone();
         let statement = match rng.random_range(0..10) {
-            0..5 => self.insert(rng, &table),
-            5..8 => update(rng, &table),
+            0..6 => self.insert(rng, &table),
+            6..9 => update(rng, &table),
             _ => format!("DELETE FROM {} WHERE {}", table.name, condition(rng, &table.fields, 1)),
         };
         if self.connection.execute(&statement, []).is_ok() {
@@ -62,6 +62,12 @@ impl Owner {
             })
             .collect();
         format!("{verb} INTO {} VALUES {}", table.name, rows.join(", "))
+    }
+
+    /// Runs one given statement, which must succeed.
+    pub(super) fn execute(&mut self, statement: &str) {
+        self.connection.execute(statement, []).unwrap_or_else(|error| panic!("{error}: {statement}"));
+        self.log.push(statement.into());
     }
 
     /// What has changed since the last call, as the events of one source batch.

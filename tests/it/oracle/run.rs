@@ -1,5 +1,6 @@
 //! One case: tables, views, and a sequence of epochs with closings, re-openings and added views between them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,8 +8,9 @@ use std::time::Instant;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use vantage::catalog::Catalog;
-use vantage::change::{Batch, Position, Schema, SourceState, TableId};
+use vantage::change::{Batch, Event, Position, Schema, SourceState, TableId};
 use vantage::engine::{Core, plan_views};
+use vantage::plan::{Graph, NodeId, Operator};
 use vantage::store::{Board, RelationState, StoreOptions};
 
 use super::check::{recomputed, served};
@@ -29,6 +31,12 @@ pub(super) struct Totals {
     pub(super) refused: u64,
     pub(super) epochs: u64,
     pub(super) reopened: u64,
+    /// Snapshots of tables already served.
+    pub(super) resnapshots: u64,
+    /// Epochs of two batches.
+    pub(super) merged: u64,
+    /// Compared view states that an operator had a part in.
+    pub(super) operators: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
@@ -39,7 +47,51 @@ impl Totals {
         self.refused += other.refused;
         self.epochs += other.epochs;
         self.reopened += other.reopened;
+        self.resnapshots += other.resnapshots;
+        self.merged += other.merged;
+        for (operator, count) in &other.operators {
+            *self.operators.entry(operator).or_default() += count;
+        }
     }
+}
+
+impl Totals {
+    /// One line of counts, then how many compared view states each operator had a part in.
+    pub(super) fn print(&self) {
+        println!(
+            "TOTALS {} view states checked ({} not empty), {} views ({} refused), {} epochs ({} of two batches, {} snapshots again), reopened {} times",
+            self.checked,
+            self.nonempty,
+            self.views,
+            self.refused,
+            self.epochs,
+            self.merged,
+            self.resnapshots,
+            self.reopened
+        );
+        for (operator, count) in &self.operators {
+            println!("  {operator:<18}{count:>8}");
+        }
+    }
+}
+
+/// What is below `node`, by the name of the operator.
+fn operators(graph: &Graph, node: NodeId, names: &mut BTreeSet<&'static str>) {
+    let operator = &graph.nodes[node.0].operator;
+    names.insert(match operator {
+        Operator::Table(_) => "table",
+        Operator::Map { .. } => "map",
+        Operator::Arrange { .. } => "arrange",
+        Operator::Order { .. } => "order",
+        Operator::Assemble { .. } => "assembly join",
+        Operator::Join { .. } => "delta join",
+        Operator::LeftJoin { .. } => "left join",
+        Operator::Aggregate { groups: 0, .. } => "global aggregate",
+        Operator::Aggregate { .. } => "aggregate",
+        Operator::TopN { .. } => "top-n",
+        Operator::UnionAll { .. } => "union all",
+    });
+    operator.inputs().into_iter().for_each(|it| operators(graph, it, names));
 }
 
 struct Case<'d> {
@@ -58,7 +110,7 @@ pub(super) fn case(rng: &mut SmallRng) -> Totals {
     let owner = Owner::new(&tables);
     let mut case =
         Case { directory: directory.path(), tables, owner, views: Vec::new(), totals: Totals::default(), position: 0 };
-    (0..rng.random_range(0..12)).for_each(|_| case.owner.change(rng));
+    (0..rng.random_range(0..24)).for_each(|_| case.owner.change(rng));
     (0..rng.random_range(4..9)).for_each(|_| case.add_view(rng));
     let mut core = case.open(true);
     case.check(&core);
@@ -71,12 +123,49 @@ pub(super) fn case(rng: &mut SmallRng) -> Totals {
             core = case.open(false);
             case.totals.reopened += 1;
         }
-        (0..rng.random_range(1..7)).for_each(|_| case.owner.change(rng));
-        case.epoch(&mut core);
+        match rng.random_range(0..10) {
+            0 => case.resnapshot(&mut core, rng),
+            1 => case.merged_epoch(&mut core, rng),
+            _ => {
+                (0..rng.random_range(1..7)).for_each(|_| case.owner.change(rng));
+                case.epoch(&mut core);
+            }
+        }
         case.check(&core);
     }
     core.close().expect("clean close");
     case.totals
+}
+
+/// Runs given statements over given views; each group of statements is an epoch.
+/// `truths` are the queries to compare with where SQLite means something else by the view's own.
+pub(super) fn replay(tables: Vec<Table>, views: &[(&str, &str)], truths: &[(&str, &str)], epochs: &[&[&str]]) {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let owner = Owner::new(&tables);
+    let mut case =
+        Case { directory: directory.path(), tables, owner, views: Vec::new(), totals: Totals::default(), position: 0 };
+    for (name, query) in views {
+        let view = View { name: (*name).into(), query: (*query).into(), fields: Vec::new(), plain: false };
+        let truth = truths.iter().find(|it| it.0 == *name).map_or(*query, |it| it.1);
+        case.owner.connection.execute_batch(&format!("CREATE VIEW {name} AS {truth}")).expect("valid view");
+        case.views.push(view);
+    }
+    let mut core = case.open(true);
+    case.check(&core);
+    for statements in epochs {
+        statements.iter().for_each(|it| case.owner.execute(it));
+        case.epoch(&mut core);
+        case.check(&core);
+    }
+    core.close().expect("clean close");
+    // What is recovered has to go on as what was kept, and what is built at once has to be what was kept.
+    let core = case.open(false);
+    case.check(&core);
+    core.close().expect("clean close");
+    std::fs::remove_dir_all(case.directory.join("data")).expect("removable data");
+    let core = case.open(true);
+    case.check(&core);
+    core.close().expect("clean close");
 }
 
 impl Case<'_> {
@@ -109,9 +198,20 @@ impl Case<'_> {
             text += &format!("CREATE TABLE {0} FROM owner TABLE '{0}';\n", table.name);
         }
         for view in &self.views {
-            text += &format!("CREATE MATERIALIZED VIEW {} AS {};\n", view.name, view.query);
+            let kind = if view.plain { "VIEW" } else { "MATERIALIZED VIEW" };
+            text += &format!("CREATE {kind} {} AS {};\n", view.name, view.query);
+            if view.plain {
+                continue;
+            }
             if let Some(field) = view.fields.iter().find(|it| it.kind == Kind::Int) {
                 text += &format!("CREATE INDEX {0}_by ON {0} ({1} DESC);\n", view.name, field.name);
+            }
+            if let [first, second, others @ ..] = &view.fields[..] {
+                let include = others.first().map(|it| format!(" INCLUDE ({})", it.name)).unwrap_or_default();
+                text += &format!(
+                    "CREATE INDEX {0}_both ON {0} ({1}, {2} DESC){include};\n",
+                    view.name, second.name, first.name
+                );
             }
         }
         std::fs::write(directory.join("case.sql"), &text).expect("writable view file");
@@ -150,10 +250,53 @@ impl Case<'_> {
         self.totals.epochs += 1;
     }
 
-    fn apply(&mut self, core: &mut Core, events: Vec<vantage::change::Event>, state: SourceState) {
+    /// Two batches become one epoch, as they do when the engine is behind.
+    fn merged_epoch(&mut self, core: &mut Core, rng: &mut SmallRng) {
+        let mut batches = Vec::new();
+        for _ in 0..2 {
+            (0..rng.random_range(1..5)).for_each(|_| self.owner.change(rng));
+            let events = self.owner.events();
+            batches.push(self.batch(events, SourceState::Streaming));
+        }
+        core.apply(batches).expect("apply");
+        self.totals.epochs += 1;
+        self.totals.merged += 1;
+    }
+
+    /// The tables are copied again, in parts, with changes before and meanwhile; readers see only the end of it.
+    fn resnapshot(&mut self, core: &mut Core, rng: &mut SmallRng) {
+        let mut batches = Vec::new();
+        if rng.random_bool(0.5) {
+            (0..rng.random_range(0..4)).for_each(|_| self.owner.change(rng));
+            let events = self.owner.events();
+            batches.push(self.batch(events, SourceState::Streaming));
+        }
+        (0..rng.random_range(0..6)).for_each(|_| self.owner.change(rng));
+        let mut rows = self.owner.snapshot();
+        let rest = rows.split_off(rng.random_range(0..=rows.len()));
+        let tables = (0..self.tables.len()).map(TableId).collect();
+        batches.push(self.batch(rows, SourceState::SnapshotStart(tables)));
+        batches.push(self.batch(rest, SourceState::Snapshot));
+        (0..rng.random_range(0..4)).for_each(|_| self.owner.change(rng));
+        let events = self.owner.events();
+        batches.push(self.batch(events, SourceState::Streaming));
+        if rng.random_bool(0.5) {
+            core.apply(batches).expect("apply");
+        } else {
+            batches.into_iter().for_each(|it| core.apply(vec![it]).expect("apply"));
+        }
+        self.totals.epochs += 1;
+        self.totals.resnapshots += 1;
+    }
+
+    fn batch(&mut self, events: Vec<Event>, state: SourceState) -> Batch {
         self.position += 1;
         let position = Position { log: "case".into(), id: self.position, nonce: 0 };
-        let batch = Batch { source: 0, events, position, state, seen_at: Instant::now() };
+        Batch { source: 0, events, position, state, seen_at: Instant::now() }
+    }
+
+    fn apply(&mut self, core: &mut Core, events: Vec<Event>, state: SourceState) {
+        let batch = self.batch(events, state);
         core.apply(vec![batch]).expect("apply");
     }
 
@@ -161,10 +304,11 @@ impl Case<'_> {
         let epoch = core.board().epoch();
         let relations = core.board().relations();
         assert_eq!(epoch.positions().get("owner").map(|it| it.id), Some(self.position), "position of the epoch");
-        for view in &self.views {
+        let graph = core.graph();
+        for view in self.views.iter().filter(|it| !it.plain) {
             let (relation, state) = relations.iter().find(|(it, _)| it.name == view.name).expect("served view");
             assert_eq!(*state.read().expect("state"), RelationState::Live, "{}", view.name);
-            let expected = recomputed(&self.owner.connection, &view.query);
+            let expected = recomputed(&self.owner.connection, &format!("SELECT * FROM {}", view.name));
             let actual = served(&epoch, relation);
             assert!(
                 actual == expected,
@@ -177,6 +321,10 @@ impl Case<'_> {
                 self.owner.log.join(";\n")
             );
             self.totals.checked += 1;
+            let mut names = BTreeSet::new();
+            let planned = graph.views.iter().find(|it| it.name == view.name).expect("planned view");
+            operators(graph, planned.node, &mut names);
+            names.into_iter().for_each(|it| *self.totals.operators.entry(it).or_default() += 1);
             self.totals.nonempty += u64::from(!expected.is_empty());
         }
     }

@@ -46,6 +46,26 @@ impl Table {
         Table { name: format!("t{number}"), fields, key }
     }
 
+    /// A table from `name: column type, …; key columns`.
+    pub(super) fn parse(text: &str) -> Table {
+        let (name, rest) = text.split_once(": ").expect("a name");
+        let (columns, key) = rest.split_once(';').expect("a key, or nothing");
+        let field = |it: &str| {
+            let (name, kind) = it.split_once(' ').expect("a type");
+            let kind = match kind {
+                "int" => Kind::Int,
+                "text" => Kind::Text,
+                "real" => Kind::Real,
+                other => panic!("no type {other}"),
+            };
+            Field { name: name.into(), kind }
+        };
+        let fields: Vec<Field> = columns.split(", ").map(field).collect();
+        let place = |name: &str| fields.iter().position(|it| it.name == name).expect("a column");
+        let key = key.split_whitespace().map(place).collect();
+        Table { name: name.into(), fields, key }
+    }
+
     /// `CREATE TABLE` for the owner. The key columns are NOT NULL, so that they are a key to SQL.
     pub(super) fn sqlite_ddl(&self) -> String {
         let columns = self.fields.iter().enumerate().map(|(index, field)| {

@@ -13,6 +13,8 @@ pub(super) struct View {
     pub(super) name: String,
     pub(super) query: String,
     pub(super) fields: Vec<Field>,
+    /// `CREATE VIEW`: a name for a query that others read, not kept and not compared itself.
+    pub(super) plain: bool,
 }
 
 /// Something to select from: a table or an earlier view.
@@ -30,15 +32,108 @@ pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views:
         relations.extend(views.iter().filter(|it| !it.fields.is_empty()).map(|it| relation(&it.name, &it.fields)));
     }
     let (from, scope) = from_clause(rng, &relations);
-    let filter = if rng.random_bool(0.5) { format!(" WHERE {}", condition(rng, &scope, 2)) } else { String::new() };
-    let (query, fields) = match rng.random_range(0..10) {
+    let filter = if rng.random_bool(0.4) { format!(" WHERE {}", condition(rng, &scope, 2)) } else { String::new() };
+    let (query, fields) = match rng.random_range(0..14) {
         0..4 => project(rng, &from, &filter, &scope),
         4..7 => aggregate(rng, &from, &filter, &scope),
         7 => union(rng, &relations),
         8 => top_n(rng, &from, &filter, &scope),
+        9 => limited(rng, &from, &filter, &scope),
+        10 => correlated(rng, &from, &filter, &scope, &relations),
+        11 => distinct_count(rng, &from, &filter, &scope),
+        12 => nested(rng, &relations),
         _ => distinct(rng, &from, &filter, &scope),
     };
-    View { name: format!("v{number}"), query, fields }
+    View { name: format!("v{number}"), query, fields, plain: rng.random_bool(0.12) }
+}
+
+/// A query over the rows of another: a common table expression or a subquery in FROM, on either side of a join.
+fn nested(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<Field>) {
+    let (from, scope) = from_clause(rng, relations);
+    let (inner, fields) = match rng.random_range(0..3) {
+        0 => aggregate(rng, &from, "", &scope),
+        _ => project(rng, &from, "", &scope),
+    };
+    let inner_relation = relation("q", &fields);
+    let outer = pick(rng, relations);
+    let with_cte = rng.random_bool(0.5);
+    let source = if with_cte { "q".to_string() } else { format!("({inner})") };
+    let name = |alias: &str, field: &Field| Field { name: format!("{alias}.{}", field.name), kind: field.kind };
+    let scope: Vec<Field> =
+        outer.fields.iter().map(|it| name("r0", it)).chain(fields.iter().map(|it| name("r1", it))).collect();
+    let from = match (inner_relation.join_columns.is_empty(), outer.join_columns.is_empty()) {
+        (false, false) => {
+            let left = &outer.fields[*pick(rng, &outer.join_columns)].name;
+            let right = &fields[*pick(rng, &inner_relation.join_columns)].name;
+            let kind = pick(rng, &["JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN"]);
+            format!("{} AS r0 {kind} {source} AS r1 ON r0.{left} = r1.{right}", outer.name)
+        }
+        _ => format!("{source} AS r1"),
+    };
+    let scope: Vec<Field> = if from.contains("JOIN") && from.contains(" AS r0 ") && from.starts_with(outer.name) {
+        scope
+    } else {
+        fields.iter().map(|it| name("r1", it)).collect()
+    };
+    let (query, fields) = match rng.random_range(0..3) {
+        0 => aggregate(rng, &from, "", &scope),
+        _ => project(rng, &from, "", &scope),
+    };
+    (if with_cte { format!("WITH q AS ({inner}) {query}") } else { query }, fields)
+}
+
+/// Scalar subqueries that depend on the row.
+fn correlated(
+    rng: &mut SmallRng,
+    from: &str,
+    filter: &str,
+    scope: &[Field],
+    relations: &[Relation<'_>],
+) -> (String, Vec<Field>) {
+    let (mut texts, mut fields) = outputs(rng, scope, 1);
+    let other = pick(rng, relations);
+    let outer: Vec<&Field> = scope.iter().filter(|it| it.kind == Kind::Int).collect();
+    if !other.join_columns.is_empty() && !outer.is_empty() {
+        let inner = &other.fields[*pick(rng, &other.join_columns)].name;
+        let value = pick(rng, other.fields);
+        let (call, kind) = match rng.random_range(0..4) {
+            0 => ("count(*)".to_string(), Kind::Int),
+            1 => (format!("count(s.{})", value.name), Kind::Int),
+            2 => (format!("min(s.{})", value.name), value.kind),
+            _ => (format!("max(s.{})", value.name), value.kind),
+        };
+        let place = pick(rng, &outer);
+        texts.push(format!("(SELECT {call} FROM {} AS s WHERE s.{inner} = {}) AS c1", other.name, place.name));
+        fields.push(Field { name: "c1".into(), kind });
+    }
+    (format!("SELECT {} FROM {from}{filter}", texts.join(", ")), fields)
+}
+
+fn distinct_count(rng: &mut SmallRng, from: &str, filter: &str, scope: &[Field]) -> (String, Vec<Field>) {
+    let (group, value) = (pick(rng, scope), pick(rng, scope));
+    let count = Field { name: "c0".into(), kind: Kind::Int };
+    if rng.random_bool(0.3) {
+        return (format!("SELECT count(DISTINCT {}) AS c0 FROM {from}{filter}", value.name), vec![count]);
+    }
+    let query =
+        format!("SELECT {0} AS g0, count(DISTINCT {1}) AS c0 FROM {from}{filter} GROUP BY {0}", group.name, value.name);
+    (query, vec![Field { name: "g0".into(), kind: group.kind }, count])
+}
+
+/// ORDER BY … LIMIT … OFFSET of the whole relation.
+fn limited(rng: &mut SmallRng, from: &str, filter: &str, scope: &[Field]) -> (String, Vec<Field>) {
+    let columns: Vec<String> = scope.iter().enumerate().map(|(index, it)| format!("{} AS c{index}", it.name)).collect();
+    let fields = scope.iter().enumerate().map(|(index, it)| Field { name: format!("c{index}"), kind: it.kind });
+    let mut order = vec![format!("{} DESC NULLS FIRST", pick(rng, scope).name)];
+    order.extend(scope.iter().map(|it| format!("{} NULLS LAST", it.name)));
+    let offset = pick(rng, &["", " OFFSET 1", " OFFSET 3"]);
+    let query = format!(
+        "SELECT {} FROM {from}{filter} ORDER BY {} LIMIT {}{offset}",
+        columns.join(", "),
+        order.join(", "),
+        rng.random_range(1..5)
+    );
+    (query, fields.collect())
 }
 
 fn relation<'r>(name: &'r str, fields: &'r [Field]) -> Relation<'r> {
@@ -55,7 +150,7 @@ fn from_clause(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<F
     let first = pick(rng, relations);
     let mut text = format!("{} AS r0", first.name);
     let mut scope = qualified("r0", first);
-    for number in 1..=*pick(rng, &[0, 0, 1, 1, 1, 2]) {
+    for number in 1..=*pick(rng, &[0, 0, 1, 1, 1, 2, 2, 3]) {
         let next = pick(rng, relations);
         let alias = format!("r{number}");
         let left: Vec<&Field> = scope.iter().filter(|it| it.kind == Kind::Int).collect();
@@ -65,14 +160,20 @@ fn from_clause(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<F
         let mut on = Vec::new();
         for _ in 0..*pick(rng, &[1, 1, 1, 2]) {
             let column = &next.fields[*pick(rng, &next.join_columns)].name;
-            on.push(format!("{} = {alias}.{column}", pick(rng, &left).name));
+            let left = &pick(rng, &left).name;
+            on.push(match rng.random_range(0..12) {
+                0 => format!("({left} + 1) = {alias}.{column}"),
+                1 => format!("{left} = coalesce({alias}.{column}, 2)"),
+                2 => format!("{alias}.{column} = {left}"),
+                _ => format!("{left} = {alias}.{column}"),
+            });
         }
         let added = qualified(&alias, next);
         let both: Vec<Field> = scope.iter().chain(&added).cloned().collect();
         if rng.random_bool(0.2) {
             on.push(condition(rng, &both, 1));
         }
-        let kind = if rng.random_bool(0.45) { "LEFT JOIN" } else { "JOIN" };
+        let kind = pick(rng, &["LEFT JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "JOIN", "JOIN", "JOIN", "JOIN"]);
         text += &format!(" {kind} {} AS {alias} ON {}", next.name, on.join(" AND "));
         scope = both;
     }
@@ -129,11 +230,21 @@ fn aggregate(rng: &mut SmallRng, from: &str, filter: &str, scope: &[Field]) -> (
             4 => (format!("max({argument})"), kind),
             _ => (format!("min({argument})"), kind),
         };
+        let text = match rng.random_bool(0.2) {
+            true => format!("{text} FILTER (WHERE {})", condition(rng, scope, 1)),
+            false => text,
+        };
         texts.push(format!("{text} AS c{index}"));
         fields.push(Field { name: format!("c{index}"), kind });
     }
     let grouping = if groups.is_empty() { String::new() } else { format!(" GROUP BY {}", groups.join(", ")) };
-    let having = if !groups.is_empty() && rng.random_bool(0.3) { " HAVING count(*) > 1" } else { "" };
+    let having = match rng.random_range(0..8) {
+        _ if groups.is_empty() => String::new(),
+        0 | 1 => " HAVING count(*) > 1".to_string(),
+        2 => format!(" HAVING max({}) IS NOT NULL AND count(*) < 4", pick(rng, scope).name),
+        3 => format!(" HAVING count({}) = 1 OR min({}) IS NULL", pick(rng, scope).name, pick(rng, scope).name),
+        _ => String::new(),
+    };
     (format!("SELECT {} FROM {from}{filter}{grouping}{having}", texts.join(", ")), fields)
 }
 

@@ -1,0 +1,205 @@
+//! Small cases that once went wrong, or that the random ones reach too rarely, each with the reason in its name.
+
+use super::run::replay;
+use super::schema::Table;
+
+struct Regression {
+    name: &'static str,
+    /// `name: column type, …; key columns`.
+    tables: &'static [&'static str],
+    views: &'static [(&'static str, &'static str)],
+    /// Queries that say the same to SQLite, where the view's own does not.
+    truths: &'static [(&'static str, &'static str)],
+    epochs: &'static [&'static [&'static str]],
+}
+
+const REGRESSIONS: &[Regression] = &[
+    Regression {
+        name: "a column grouped by twice",
+        tables: &["t: id int, a int; id"],
+        views: &[
+            ("v", "SELECT a AS g0, a AS g1, count(*) AS n, min(id) AS least FROM t GROUP BY a, a"),
+            ("w", "SELECT a AS g0, a AS g1, sum(id) AS s FROM t GROUP BY a, a HAVING count(*) > 1"),
+        ],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO t VALUES (1, 5), (2, 5), (3, NULL)"],
+            &["DELETE FROM t WHERE id = 1"],
+            &["UPDATE t SET a = 7"],
+        ],
+    },
+    Regression {
+        name: "a left join by three crossing equalities",
+        tables: &["l: id int, a int, b int; id", "r: id int, x int, y int, z int; id"],
+        views: &[("v", "SELECT l.id AS l, r.id AS r FROM l LEFT JOIN r ON l.a = r.y AND l.b = r.z AND l.b = r.x")],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO l VALUES (1, 1, 2), (2, 2, 2)", "INSERT INTO r VALUES (1, 2, 1, 2), (2, 9, 1, 2)"],
+            &["UPDATE r SET x = 2 WHERE id = 2"],
+            &["UPDATE r SET x = 9"],
+            &["DELETE FROM l WHERE id = 2"],
+        ],
+    },
+    Regression {
+        name: "computed columns of an optional side that is joined by a computed key",
+        tables: &["l: id int, a int; id", "r: id int, b int; id"],
+        views: &[(
+            "v",
+            "SELECT l.id AS l, q.k AS k, q.word AS word FROM l LEFT JOIN (SELECT coalesce(b, 0) AS k, 'x' AS word FROM r) AS q ON l.a = q.k",
+        )],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO l VALUES (1, 0), (2, 5), (3, NULL)", "INSERT INTO r VALUES (1, NULL), (2, 0)"],
+            &["UPDATE r SET b = 5 WHERE id = 1"],
+            &["DELETE FROM r"],
+        ],
+    },
+    Regression {
+        name: "both parts of a driver's key are one value",
+        tables: &["d: id int, a int, t text; a id", "u: id int, w text; id"],
+        views: &[
+            ("v", "SELECT u.id AS k, d.t AS t, u.w AS w FROM d JOIN u ON d.id = u.id AND d.a = u.id"),
+            ("n", "SELECT v.k AS k, count(*) AS n, min(v.t) AS t FROM v LEFT JOIN u ON v.k = u.id GROUP BY v.k"),
+        ],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO d VALUES (1, 1, 'x'), (1, 2, 'y'), (2, 2, 'z')", "INSERT INTO u VALUES (1, 'a'), (2, 'b')"],
+            &["UPDATE u SET w = 'c'", "DELETE FROM d WHERE a = 2"],
+            &["UPDATE d SET id = 2, a = 2 WHERE id = 1"],
+        ],
+    },
+    Regression {
+        name: "a look-up by one column twice beside a left join by two columns",
+        tables: &["t: id int, a int, b int; a id"],
+        views: &[
+            ("u", "SELECT r1.b AS c0 FROM t AS r0 LEFT JOIN t AS r1 ON r0.id = r1.id AND r0.id = r1.a"),
+            (
+                "v",
+                "SELECT r2.b + 4 AS c0, 'b b' AS c1 FROM t AS r0 LEFT JOIN t AS r1 ON r0.b = r1.b AND r0.b = r1.id LEFT JOIN t AS r2 ON r1.a = r2.a AND r1.b = r2.b UNION ALL SELECT r0.a * 3 AS c0, '' AS c1 FROM t AS r0 LEFT JOIN t AS r1 ON r0.id = r1.id AND r0.a = r1.b",
+            ),
+        ],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO t VALUES (14, 5, 6), (15, 7, 5), (16, 5, 6), (16, 7, 5), (5, 0, 7), (20, -1, NULL)"],
+            &["INSERT OR REPLACE INTO t VALUES (21, 4, 1), (16, 7, 2), (22, 2, -2)"],
+            &["UPDATE t SET b = 7 WHERE id = 16"],
+            &["DELETE FROM t WHERE a = 5"],
+        ],
+    },
+    Regression {
+        name: "cells that cannot be computed stay errors of their row or group, and heal",
+        tables: &["t: id int, g int, a int, b int, s text; id"],
+        views: &[
+            ("quotient", "SELECT id, a / b AS q, a AS a FROM t"),
+            ("chosen", "SELECT id, CASE WHEN b <> 0 THEN a / b ELSE -1 END AS q FROM t"),
+            ("cast_one", "SELECT id, CAST(s AS BIGINT) AS n FROM t"),
+            ("kept", "SELECT id, a FROM t WHERE a / b > 1"),
+            ("sums", "SELECT g, sum(a / b) AS s, max(a / b) AS m, count(*) AS n FROM t GROUP BY g"),
+            ("groups", "SELECT a / b AS q, count(*) AS n FROM t GROUP BY a / b"),
+            ("above", "SELECT q + 1 AS r, coalesce(1, q) AS c FROM quotient"),
+        ],
+        truths: &[
+            (
+                "quotient",
+                "SELECT id, CASE WHEN a IS NOT NULL AND b = 0 THEN 'error' ELSE a / b END AS q, a AS a FROM t",
+            ),
+            (
+                "cast_one",
+                "SELECT id, CASE WHEN s GLOB '*[^0-9]*' OR s = '' THEN 'error' ELSE CAST(s AS INTEGER) END FROM t",
+            ),
+            (
+                "kept",
+                "SELECT id, CASE WHEN b = 0 THEN 'error' ELSE a END FROM t WHERE a / b > 1 OR (a IS NOT NULL AND b = 0)",
+            ),
+            (
+                "sums",
+                "SELECT g, CASE WHEN count(e) > 0 THEN 'error' ELSE sum(a / b) END, CASE WHEN count(e) > 0 THEN 'error' ELSE max(a / b) END, count(*) FROM (SELECT *, CASE WHEN a IS NOT NULL AND b = 0 THEN 1 END AS e FROM t) GROUP BY g",
+            ),
+            ("groups", "SELECT q, count(*) FROM quotient GROUP BY q"),
+            ("above", "SELECT CASE WHEN q = 'error' THEN q ELSE q + 1 END, 1 FROM quotient"),
+        ],
+        epochs: &[
+            &["INSERT INTO t VALUES (1, 1, 7, 2, '12'), (2, 1, 9, 0, 'x'), (3, 2, NULL, 0, NULL), (4, 2, 8, 4, '')"],
+            &["UPDATE t SET b = 0 WHERE id = 4", "UPDATE t SET s = '5' WHERE id = 2"],
+            &["UPDATE t SET b = 3 WHERE b = 0"],
+            &["UPDATE t SET b = 0, s = 'y'"],
+            &["DELETE FROM t WHERE g = 1", "UPDATE t SET b = 1"],
+        ],
+    },
+    Regression {
+        name: "one row of many that cannot be cast",
+        tables: &["t: id int, s text; id"],
+        views: &[
+            ("v", "SELECT id, CAST(s AS BIGINT) AS n FROM t"),
+            (
+                "w",
+                "SELECT CAST(s AS BIGINT) % 7 AS g, count(*) AS n FROM t WHERE id <> 777 GROUP BY CAST(s AS BIGINT) % 7",
+            ),
+        ],
+        truths: &[
+            ("v", "SELECT id, CASE WHEN s GLOB '*[^0-9]*' THEN 'error' ELSE CAST(s AS INTEGER) END FROM t"),
+            ("w", "SELECT CAST(s AS INTEGER) % 7, count(*) FROM t WHERE id <> 777 GROUP BY 1"),
+        ],
+        epochs: &[
+            &[
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, CASE i WHEN 777 THEN 'no' ELSE i * 3 END FROM n",
+            ],
+            &["UPDATE t SET s = '4' WHERE id = 777"],
+            &["UPDATE t SET s = s || 'z' WHERE id = 777", "DELETE FROM t WHERE id % 5 = 0"],
+        ],
+    },
+    Regression {
+        name: "sums of floats and decimals are exact after deletes",
+        tables: &["t: id int, g int, x real; id"],
+        views: &[
+            ("v", "SELECT g, sum(x) AS s, avg(x) AS a, count(x) AS n, min(x) AS m FROM t GROUP BY g"),
+            ("d", "SELECT sum(g * 0.01) AS s, max(g * 0.25) AS m FROM t"),
+            ("tot", "SELECT sum(x) AS s, count(*) AS n FROM t"),
+        ],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO t VALUES (1, 1, 1e16), (2, 1, 1.0), (3, 1, 0.1), (4, 2, 0.1), (5, 2, 0.2), (6, 2, -1e300)"],
+            &["DELETE FROM t WHERE id IN (1, 6)"],
+            &["UPDATE t SET x = NULL WHERE id = 2", "UPDATE t SET g = 3 WHERE id = 5"],
+            &["INSERT INTO t VALUES (7, 3, 1e308), (8, 1, -4.5)"],
+            &["DELETE FROM t WHERE id = 7"],
+            &["DELETE FROM t"],
+        ],
+    },
+    Regression {
+        name: "keys with more than 64 matches, and rows in several chunks",
+        tables: &["l: id int, k int, t text; id", "r: id int, k int, x int; id"],
+        views: &[
+            ("v", "SELECT l.id AS l, r.id AS r, r.x AS x FROM l JOIN r ON l.k = r.k WHERE l.id <= 150"),
+            ("w", "SELECT l.id AS l, r.id AS r FROM l LEFT JOIN r ON l.k = r.k AND r.x > l.id"),
+            (
+                "n",
+                "SELECT l.k AS k, count(*) AS n, sum(r.x) AS s, max(r.x) AS m FROM l LEFT JOIN r ON l.k = r.k GROUP BY l.k",
+            ),
+            (
+                "first",
+                "SELECT * FROM (SELECT id, k, t, ROW_NUMBER() OVER (PARTITION BY k ORDER BY t DESC NULLS FIRST, id) AS n FROM l) AS q WHERE n <= 3",
+            ),
+            ("copy", "SELECT id, upper(t) AS t FROM l WHERE k IS NOT NULL"),
+        ],
+        truths: &[],
+        epochs: &[
+            &[
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24000) INSERT INTO l SELECT i, CASE WHEN i <= 200 THEN i % 2 ELSE nullif(i, i / 9 * 9) END, 'row ' || (i % 77) FROM n",
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 180) INSERT INTO r SELECT i, i % 2, i FROM n",
+            ],
+            &["DELETE FROM r WHERE id <= 100 AND k = 1"],
+            &["UPDATE l SET k = 1 WHERE id <= 200", "UPDATE r SET x = x + 1 WHERE id > 170"],
+            &["UPDATE r SET k = 5000 WHERE k = 1"],
+            &["DELETE FROM l WHERE id % 3 = 0"],
+        ],
+    },
+];
+
+#[test]
+fn oracle_regressions() {
+    for it in REGRESSIONS {
+        eprintln!("regression: {}", it.name);
+        replay(it.tables.iter().map(|it| Table::parse(it)).collect(), it.views, it.truths, it.epochs);
+    }
+}
