@@ -264,6 +264,8 @@ fn journal_options(options: &StoreOptions) -> Result<Options, StoreError> {
     // An interval between checkpoints fits into the memtable, so forgotten entries never reach a file.
     journal.set_write_buffer_size(2 * options.checkpoint_bytes + (8 << 20));
     journal.set_max_write_buffer_number(4);
+    // The little that does reach a file is forgotten soon.
+    journal.set_compression_type(DBCompressionType::None);
     Ok(journal)
 }
 
