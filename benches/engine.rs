@@ -1,6 +1,6 @@
 //! What the engine does in a CPU-second: loading a shop, and changes through `product_card` in steps of several sizes.
 //!
-//! The engine's own step path runs, with journal, fsync and checkpoints on a real directory; there are no sources and
+//! The only view is the product_card that is shipped; the engine's own step path runs, with journal, fsync and checkpoints on a real directory; there are no sources and
 //! no readers. The changes are generated before the clock starts. CPU time is the whole process's, so it includes the
 //! threads that checkpoint and compact.
 
@@ -26,6 +26,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Rows in one batch of a snapshot.
 const SNAPSHOT_ROWS: usize = 10_000;
 
+/// Keyed reads and scans measured.
+const READS: u64 = 200_000;
+const SCANS: u64 = 20_000;
+
+/// Changes of one row each that are in the journal only when the state is opened again.
+const REDONE_CHANGES: usize = 80_000;
+
 /// Between two fsyncs of the journal, as the running engine does it.
 const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -44,6 +51,9 @@ struct Options {
     /// Popular products change more often; otherwise all alike, which is the harder case
     #[arg(long)]
     skewed: bool,
+    /// Steps a second instead of as many as possible, with fsyncs on a thread of their own as in the running engine
+    #[arg(long)]
+    rate: Option<u32>,
     /// Where the state lies; a temporary directory unless given
     #[arg(long)]
     directory: Option<PathBuf>,
@@ -91,6 +101,7 @@ fn main() -> Result<()> {
         let temporary = tempfile::tempdir()?;
         let directory = options.directory.as_deref().unwrap_or(temporary.path());
         let mut bench = Bench::open(directory, products, options.skewed)?;
+        bench.rate = options.rate;
         print_head(products, options.skewed);
         figures.push(report(bench.load()?));
         for &step in &options.steps {
@@ -98,7 +109,8 @@ fn main() -> Result<()> {
             figures.push(report(bench.run(step, count.max(step))?));
         }
         bench.verify()?;
-        bench.core.close()?;
+        bench.read()?;
+        bench.reopen(directory)?;
     }
     std::fs::write(&options.json, serde_json::to_string_pretty(&figures)?)
         .with_context(|| format!("cannot write {}", options.json.display()))?;
@@ -111,12 +123,17 @@ struct Bench {
     core: Core,
     generator: Generator,
     decoder: Decoder,
+    skewed: bool,
+    rate: Option<u32>,
+    /// From the start of opening to the first epoch readers see.
+    published: Duration,
     spent: Spent,
     synced: Instant,
 }
 
 impl Bench {
     fn open(directory: &Path, products: u64, skewed: bool) -> Result<Bench> {
+        let begin = Instant::now();
         let (views, data) = (directory.join("views"), directory.join("data"));
         std::fs::create_dir_all(&views)?;
         std::fs::write(views.join("tables.sql"), DECLARATIONS)?;
@@ -125,12 +142,14 @@ impl Bench {
         let catalog = Arc::new(EngineOptions::new(&views, &data).read_catalog()?);
         let schemas = schemas(&catalog).context("a table of the shop has no schema here")?;
         let graph = Arc::new(plan_views(&catalog, &schemas)?);
-        let board = Arc::new(Board::new(catalog.sources.iter().map(|source| source.name.clone()).collect()));
         let decoder = Decoder::new(&catalog, &schemas).context("a table of the shop is not declared")?;
+        let board = Arc::new(Board::new(catalog.sources.iter().map(|source| source.name.clone()).collect()));
         let mut core = Core::open(catalog, graph, &data, StoreOptions::default(), board)?;
+        let published = begin.elapsed();
         core.load()?;
         let generator = Generator::new(products, skewed);
-        Ok(Bench { products, core, generator, decoder, spent: Spent::default(), synced: Instant::now() })
+        let (spent, synced) = (Spent::default(), Instant::now());
+        Ok(Bench { products, core, generator, decoder, skewed, rate: None, published, spent, synced })
     }
 
     /// Loads the shop: snapshots of the four sources, and the view built from them.
@@ -160,16 +179,30 @@ impl Bench {
         let changes = self.generator.changes(count);
         let before = self.begin()?;
         let mut times = Latencies::new();
-        for changes in changes.chunks(step) {
+        let (syncer, started) = (self.core.syncer(), Instant::now());
+        let (requests, due) = std::sync::mpsc::sync_channel::<()>(1);
+        let syncing = std::thread::spawn(move || due.into_iter().try_for_each(|()| syncer.sync().map(drop)));
+        for (nth, changes) in changes.chunks(step).enumerate() {
+            if let Some(rate) = self.rate {
+                let until = Duration::from_secs(1) * nth as u32 / rate;
+                std::thread::sleep(until.saturating_sub(started.elapsed()));
+            }
             let begin = Instant::now();
             let batches = self.decoder.stream(changes);
             self.spent.decode += begin.elapsed().as_secs_f64();
             self.core.apply(batches)?;
             times.push(begin.elapsed());
             if self.synced.elapsed() >= SYNC_INTERVAL {
-                self.sync()?;
+                match self.rate {
+                    // One that is still under way covers less, but the next one covers this one too.
+                    Some(_) => drop(requests.try_send(())),
+                    None => self.sync()?,
+                }
+                self.synced = Instant::now();
             }
         }
+        drop(requests);
+        syncing.join().map_err(|_| anyhow!("the syncing thread panicked"))??;
         self.finish(before, Some(step), count, Some(times))
     }
 
@@ -225,6 +258,58 @@ impl Bench {
         })
     }
 
+    /// What a keyed read and a scan of twenty cards cost in-process.
+    fn read(&self) -> Result<()> {
+        let relations = self.core.board().relations();
+        let (card, _) = relations.iter().find(|(it, _)| it.name == "product_card").context("no product_card")?;
+        let epoch = self.core.board().epoch();
+        let keys = |count: u64| {
+            // A stride without a common divisor visits products in no order a cache could guess.
+            (0..count).map(|nth| {
+                let mut key = Vec::new();
+                card.schema.encode_key(|_| Datum::Int((1 + nth * 7_368_787 % self.products) as i64), &mut key);
+                key
+            })
+        };
+        let (gets, scans): (Vec<_>, Vec<_>) = (keys(READS).collect(), keys(SCANS).collect());
+        for round in ["first", "again"] {
+            let begin = Instant::now();
+            for key in &gets {
+                ensure!(epoch.get(card.id, key)?.is_some(), "a card is missing");
+            }
+            let get = begin.elapsed().as_secs_f64() * 1e6 / READS as f64;
+            let begin = Instant::now();
+            for key in &scans {
+                let range = KeyRange { start: std::ops::Bound::Included(key.clone()), ..KeyRange::all() };
+                ensure!(!epoch.scan(card.id, &range, false, 20)?.is_empty(), "a card is missing");
+            }
+            let scan = begin.elapsed().as_secs_f64() * 1e6 / SCANS as f64;
+            println!("reads in-process, {round}: {get:.2} µs by key, {scan:.1} µs a scan of 20");
+        }
+        Ok(())
+    }
+
+    /// How long it takes to open the state again: after a kill with changes in the journal, and after that.
+    fn reopen(mut self, directory: &Path) -> Result<()> {
+        self.run(1, REDONE_CHANGES)?;
+        let skewed = self.skewed;
+        let products = self.products;
+        drop(self);
+        for _ in 0..2 {
+            let begin = Instant::now();
+            let bench = Bench::open(directory, products, skewed)?;
+            let total = begin.elapsed();
+            println!(
+                "opened again: {} rows redone, published after {:.0} ms, ready for changes after {:.0} ms",
+                bench.core.store_stats().redone_rows,
+                bench.published.as_secs_f64() * 1e3,
+                total.as_secs_f64() * 1e3,
+            );
+            bench.core.close()?;
+        }
+        Ok(())
+    }
+
     /// The last price of some products, as the view has them: what was measured was also right.
     fn verify(&mut self) -> Result<()> {
         let changes = self.generator.changes(1000);
@@ -265,9 +350,9 @@ fn count_rows(epoch: &vantage::store::Epoch, relation: vantage::change::Relation
 fn print_head(products: u64, skewed: bool) {
     let rows = products * ROWS_PER_PRODUCT;
     let which = if skewed { "popular products change more often" } else { "all products change alike" };
-    println!("\n{products} products, {rows} rows; {which}; µs a row or change");
+    println!("\n{products} products, {rows} rows, one view: product_card; {which}; µs a row or change");
     println!(
-        "{:<16}{:>12}{:>14}{:>8}{:>8}{:>9}{:>9}{:>9}{:>7}{:>11}{:>10}{:>10}{:>9}",
+        "{:<16}{:>12}{:>14}{:>8}{:>8}{:>9}{:>9}{:>9}{:>7}{:>11}{:>10}{:>10}{:>10}{:>9}",
         "",
         "per second",
         "per CPU-s",
@@ -280,6 +365,7 @@ fn print_head(products: u64, skewed: bool) {
         "checkpoint",
         "step p50",
         "step p99",
+        "worst",
         "RSS"
     );
 }
@@ -292,7 +378,7 @@ fn report(figure: Figure) -> Figure {
         figure.publish_times.as_ref().map_or(String::new(), |times| Quantiles::readable(pick(times)))
     };
     println!(
-        "{label:<16}{:>12.0}{:>14.0}{:>8}{:>8}{:>9}{:>9}{:>9}{:>7}{:>11}{:>10}{:>10}{:>6.0} MB",
+        "{label:<16}{:>12.0}{:>14.0}{:>8}{:>8}{:>9}{:>9}{:>9}{:>7}{:>11}{:>10}{:>10}{:>10}{:>6.0} MB",
         figure.per_second,
         figure.per_cpu_second,
         each(spent.cpu),
@@ -304,6 +390,7 @@ fn report(figure: Figure) -> Figure {
         each(spent.checkpoint),
         time(|it| it.p50_us),
         time(|it| it.p99_us),
+        time(|it| it.max_us),
         figure.resident_mb,
     );
     figure

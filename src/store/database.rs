@@ -88,7 +88,7 @@ impl Database {
         let rows = rows_options(options, &cache);
         let family = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, rows.clone());
         let db = DB::open_cf_descriptors(&rows, path, [family])?;
-        let journal = DB::open(&journal_options(options), journal)?;
+        let journal = DB::open(&journal_options(options)?, journal)?;
         let mut fresh = rows;
         // Such a file is merged before long, and is most of what is read until then.
         fresh.set_compression_type(DBCompressionType::None);
@@ -257,13 +257,16 @@ fn rows_options(options: &StoreOptions, cache: &Cache) -> Options {
     rows
 }
 
-fn journal_options(options: &StoreOptions) -> Options {
-    let mut journal = database_options(options);
+fn journal_options(options: &StoreOptions) -> Result<Options, StoreError> {
+    // What is in the log stays there when it is opened: writing it out again would only delay the start.
+    let mut journal = database_options(options).get_options_from_string("avoid_flush_during_recovery=true")?;
     journal.set_track_and_verify_wals_in_manifest(true);
     // An interval between checkpoints fits into the memtable, so forgotten entries never reach a file.
     journal.set_write_buffer_size(2 * options.checkpoint_bytes + (8 << 20));
     journal.set_max_write_buffer_number(4);
-    journal
+    // The little that does reach a file is forgotten soon.
+    journal.set_compression_type(DBCompressionType::None);
+    Ok(journal)
 }
 
 struct Sight<'a> {

@@ -15,6 +15,7 @@ mod directory;
 mod durability;
 mod epoch;
 mod error;
+mod filter;
 mod journal;
 mod meta;
 mod range;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::change::{RelationId, Row};
 
 use super::arena::Arena;
+use super::filter::Filter;
 use super::range::KeyRange;
 use std::ops::Bound;
 
@@ -120,6 +121,7 @@ impl<'a> Slice<'a> {
 pub(super) struct Run {
     arena: Arc<Arena>,
     entries: Vec<Entry>,
+    filter: Filter,
 }
 
 impl Run {
@@ -132,7 +134,8 @@ impl Run {
         // The stable sort is fast where the input consists of sorted pieces.
         entries.sort_by(|a, b| order(a, b).then(b.place.cmp(&a.place)));
         entries.dedup_by(|later, kept| order(later, kept).is_eq());
-        Run { arena, entries }
+        let filter = Filter::new(entries.iter().map(|entry| entry.head));
+        Run { arena, entries, filter }
     }
 
     /// All changes in order.
@@ -147,7 +150,7 @@ impl Run {
     /// The row or tombstone of the key whose head is `head`.
     pub(super) fn get(&self, head: Head, key: &[u8]) -> Option<&Row> {
         let (first, last) = (self.entries.first()?, self.entries.last()?);
-        if head < first.head || head > last.head {
+        if head < first.head || head > last.head || !self.filter.may_hold(head) {
             return None;
         }
         let found = self.entries.binary_search_by(|entry| self.order_to(entry, head, key)).ok()?;
