@@ -50,7 +50,7 @@ fn every_view_equals_its_query_after_every_epoch() {
     assert!(failed.is_empty(), "views differ from their queries; seeds: {failed:?}");
     if seeds.len() as u64 >= CASES {
         assert!(totals.checked >= 20_000, "too few view states were checked: {totals:?}");
-        assert!(totals.nonempty * 2 >= totals.checked, "most views were empty: {totals:?}");
+        assert!(totals.nonempty * 3 >= totals.checked, "too many views were empty: {totals:?}");
         assert!(totals.refused * 4 <= totals.views, "too many views were refused: {totals:?}");
     }
 }

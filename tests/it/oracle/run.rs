@@ -110,7 +110,7 @@ pub(super) fn case(rng: &mut SmallRng) -> Totals {
     let owner = Owner::new(&tables);
     let mut case =
         Case { directory: directory.path(), tables, owner, views: Vec::new(), totals: Totals::default(), position: 0 };
-    (0..rng.random_range(0..24)).for_each(|_| case.owner.change(rng));
+    (0..rng.random_range(0..12)).for_each(|_| case.owner.change(rng));
     (0..rng.random_range(4..9)).for_each(|_| case.add_view(rng));
     let mut core = case.open(true);
     case.check(&core);
