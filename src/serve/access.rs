@@ -6,13 +6,23 @@
 use super::condition::{Condition, Operator, Test};
 use super::served::Served;
 use crate::catalog::ServedIndex;
-use crate::change::{Collation, DataType, Datum, KeyColumn, Row, Value, encode_datum, prefix_end};
+use crate::change::{Collation, Column, DataType, Datum, KeyColumn, Row, Value, encode_datum, prefix_end};
 use crate::store::{Epoch, KeyRange, StoreError};
 
 /// The most ranges that lists of values may multiply to.
 const MAX_RANGES: usize = 4096;
 /// How many rows are read at a time.
 const CHUNK: usize = 1024;
+
+// What makes a path better than another: finding single rows beats everything, then each key column with a fixed
+// value, then an order that needs no sorting, then a range, and of equals the one without look-ups wins.
+const WHOLE_KEY: u32 = 64;
+const FIXED_COLUMN: u32 = 8;
+const ORDERED: u32 = 6;
+const BOUNDED: u32 = 4;
+/// Leaving out the NULLs only; how much that saves is not known.
+const PRESENT: u32 = 1;
+const COVERING: u32 = 1;
 
 /// How to get at the rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,7 +112,8 @@ fn candidate(
         }
         depth += 1;
     }
-    let ranged = depth < key.len() && narrowing.range(key[depth], schema.columns[key[depth].column].collation);
+    let next = key.get(depth).copied();
+    let ranged = next.map_or(0, |part| narrowing.range(part, &schema.columns[part.column]));
     let points = index.is_none() && depth == key.len();
     let direction = direction(served, key, &constant, order);
     let residual = narrowing.residual();
@@ -110,12 +121,12 @@ fn candidate(
         let mut columns = needed.iter().copied().chain(residual.iter().map(|it| it.column));
         columns.all(|column| it.include.contains(&column))
     });
-    let full = depth == 0 && !ranged;
-    let score = u32::from(points) * 64
-        + depth as u32 * 8
-        + u32::from(ranged) * 4
-        + u32::from(direction.is_some() && !order.is_empty()) * 6
-        + u32::from(covering);
+    let full = depth == 0 && ranged == 0;
+    let score = u32::from(points) * WHOLE_KEY
+        + depth as u32 * FIXED_COLUMN
+        + ranged
+        + u32::from(direction.is_some() && !order.is_empty()) * ORDERED
+        + u32::from(covering) * COVERING;
     let path = Path {
         index: at,
         ranges: narrowing.ranges(),
@@ -207,10 +218,18 @@ impl<'a> Narrowing<'a> {
         Some(single && self.implied[at])
     }
 
-    /// Narrows the last prefixes by conditions like `column > value`; tells whether there were any.
-    fn range(&mut self, part: KeyColumn, collation: Collation) -> bool {
+    /// Narrows the last prefixes by conditions like `column > value` and `column IS NOT NULL`; tells what that is
+    /// worth, which is nothing when there are none.
+    fn range(&mut self, part: KeyColumn, column: &Column) -> u32 {
+        let collation = column.collation;
         let mut values: Vec<(Bound, Vec<u8>)> = Vec::new();
+        let mut worth = 0;
         for (at, condition) in self.conditions.iter().enumerate() {
+            let present = matches!(&condition.test, Test::Not(inner) if **inner == Test::IsNull);
+            if present && condition.column == part.column && column.nullable {
+                self.implied[at] = true;
+                worth = worth.max(PRESENT);
+            }
             let Test::Compare(operator, value) = &condition.test else { continue };
             let ordered = collation == Collation::Binary || !matches!(value, Value::Text(_));
             if condition.column != part.column || !ordered || *value == Value::Null {
@@ -219,9 +238,10 @@ impl<'a> Narrowing<'a> {
             let Some(bounds) = bounds(*operator, value, part) else { continue };
             values.extend(bounds);
             self.implied[at] = true;
+            worth = BOUNDED;
         }
-        if values.is_empty() {
-            return false;
+        if worth == 0 {
+            return 0;
         }
         let mut tag = Vec::new();
         encode_datum(Datum::Boolean(false), part, Collation::Binary, &mut tag);
@@ -241,7 +261,7 @@ impl<'a> Narrowing<'a> {
                 .then_some(KeyRange { start: std::ops::Bound::Included(start), end: std::ops::Bound::Excluded(end) })
         });
         self.bounded = Some(narrowed.collect());
-        true
+        worth
     }
 
     fn residual(&self) -> Vec<Condition> {

@@ -6,7 +6,8 @@
 //! ?id=in.(1,2,"a,b")             quotes around values with commas or brackets
 //! ?select=id,name&order=rating.desc.nullslast,id&limit=20
 //! ```
-//! A column called like one of the four words is filtered as `"limit"=eq.3`, in double quotes.
+//! `errors=skip` leaves out rows with an error cell in a column that is needed, instead of failing.
+//! A column called like one of the five words is filtered as `"limit"=eq.3`, in double quotes.
 
 use super::condition::{Condition, Operator, Test};
 use super::options::ServeOptions;
@@ -28,6 +29,8 @@ pub(crate) struct Query {
     pub(crate) order: Vec<KeyColumn>,
     pub(crate) limit: usize,
     pub(crate) cursor: Option<String>,
+    /// Whether rows with error cells are left out.
+    pub(crate) skip_errors: bool,
     /// The query string without its cursor: what a cursor belongs to, and the start of the next page's address.
     pub(crate) rest: String,
 }
@@ -40,6 +43,7 @@ pub(crate) fn parse(served: &Served, raw: &str, options: &ServeOptions) -> Resul
         order: Vec::new(),
         limit: options.default_limit.min(options.max_rows),
         cursor: None,
+        skip_errors: false,
         rest: String::new(),
     };
     for part in raw.split('&').filter(|it| !it.is_empty()) {
@@ -58,6 +62,7 @@ pub(crate) fn parse(served: &Served, raw: &str, options: &ServeOptions) -> Resul
             "select" => query.select = parse_select(served, &value)?,
             "order" => query.order = parse_order(served, &value)?,
             "limit" => query.limit = parse_limit(&value, options)?,
+            "errors" => query.skip_errors = parse_errors(&value)?,
             "offset" => {
                 let hint = "follow the Link header with rel=\"next\", or pass its cursor";
                 return Err(Problem::bad_request("offset is not supported").hint(hint));
@@ -116,7 +121,7 @@ fn parse_order(served: &Served, list: &str) -> Result<Vec<KeyColumn>, Problem> {
             name = rest;
         }
         let descending = descending.unwrap_or(false);
-        let column = column(served, name.trim())?;
+        let column = column(served, name.trim()).map_err(|problem| bad_option(served, name).unwrap_or(problem))?;
         Ok(KeyColumn { column, descending, nulls_first: nulls_first.unwrap_or(descending) })
     };
     let mut order: Vec<KeyColumn> = Vec::new();
@@ -128,6 +133,29 @@ fn parse_order(served: &Served, list: &str) -> Result<Vec<KeyColumn>, Problem> {
         }
     }
     Ok(order)
+}
+
+/// The problem of an order like `price.down`, where a column is followed by what is no option.
+fn bad_option(served: &Served, name: &str) -> Option<Problem> {
+    let (before, option) = name.rsplit_once('.')?;
+    let column = before.split('.').next().unwrap_or(before).trim();
+    column_exists(served, column).then(|| {
+        Problem::bad_request(format!("order: \"{option}\" cannot stand at this place of \"{name}\""))
+            .hint(format!("write {column}, {column}.asc or {column}.desc, then .nullsfirst or .nullslast if need be"))
+    })
+}
+
+fn column_exists(served: &Served, name: &str) -> bool {
+    served.relation.schema.index_of(name).is_some()
+}
+
+fn parse_errors(text: &str) -> Result<bool, Problem> {
+    match text {
+        "fail" => Ok(false),
+        "skip" => Ok(true),
+        _ => Err(Problem::bad_request(format!("errors=\"{text}\" is neither fail nor skip"))
+            .hint("a column of this name is filtered as \"errors\"=…, in double quotes")),
+    }
 }
 
 fn parse_limit(text: &str, options: &ServeOptions) -> Result<usize, Problem> {

@@ -16,12 +16,13 @@ use futures::FutureExt;
 use super::metrics::Route;
 use super::problem::Problem;
 use super::router::App;
+use super::wait;
 
 /// The middleware in front of all routes.
 pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request<Body>, next: Next) -> Response {
     let started = Instant::now();
     let route = Route::of(request.uri().path());
-    let mut response = match admit(&app, route, request.headers()) {
+    let mut response = match admit(&app, route, request.headers()).await {
         Ok(_permit) => {
             // A panic is a bug of ours; it costs this request only, and nothing it touched is shared mutable state.
             let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -32,7 +33,8 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request<Body>, ne
         }
         Err(problem) => problem.into_response(),
     };
-    if !response.headers().contains_key("vantage-epoch") {
+    // Who may not read learns nothing of what there is.
+    if response.status() != StatusCode::UNAUTHORIZED && !response.headers().contains_key("vantage-epoch") {
         app.describe_all(&mut response);
     }
     app.metrics.answered(route, response.status(), started.elapsed());
@@ -40,7 +42,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request<Body>, ne
 }
 
 /// A permit for routes that do work, which is given back when it is dropped.
-fn admit<'a>(
+async fn admit<'a>(
     app: &'a App,
     route: Route,
     headers: &HeaderMap,
@@ -49,6 +51,14 @@ fn admit<'a>(
         return Ok(None);
     }
     authorise(app.options.token.as_deref(), headers)?;
+    // Who looks after the process must see it most of all when it is busy.
+    if route == Route::Metrics {
+        return Ok(None);
+    }
+    // Waiting is no work: it takes no room from others. What was reached here stays reached for the handler.
+    if route.reads() {
+        wait::epoch_for(&app.board, &app.options, headers).await?;
+    }
     match app.permits.try_acquire() {
         Ok(permit) => Ok(Some(permit)),
         Err(_) => {

@@ -33,6 +33,12 @@ fn reasons(app: &App) -> Vec<String> {
     if let Some(reason) = app.board.halted() {
         reasons.push(format!("intake stopped: {reason}"));
     }
+    if let Some(reason) = app.board.paused() {
+        reasons.push(format!("intake waits: {reason}"));
+    }
+    if let Err(problem) = app.directory().check_described() {
+        reasons.push(problem.detail);
+    }
     for source in app.board.sources() {
         let name = &source.name;
         match &*source.health.read().unwrap_or_else(|it| it.into_inner()) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -38,6 +39,9 @@ pub(crate) async fn list(app: &App, request: &Parts, view: &str) -> Result<Respo
         let answer = tokio::time::timeout(app.options.statement_timeout, read).await;
         let (body, next) = answer.map_err(|_| Problem::timeout())??;
         let mut response = json_response(body);
+        if query.skip_errors {
+            insert(response.headers_mut(), "vantage-errors", &page.skipped.load(Ordering::Relaxed).to_string());
+        }
         if let Some(next) = next {
             let and = if query.rest.is_empty() { "" } else { "&" };
             let link = format!("</v1/views/{}?{}{and}cursor={next}>; rel=\"next\"", percent::encode(view), query.rest);
@@ -58,6 +62,8 @@ struct Page<'a> {
     epoch: &'a Epoch,
     path: Path,
     after: Option<Vec<u8>>,
+    /// How many rows with error cells were left out.
+    skipped: AtomicUsize,
 }
 
 impl<'a> Page<'a> {
@@ -65,7 +71,7 @@ impl<'a> Page<'a> {
         let mut needed = query.select.clone();
         needed.extend(query.order.iter().map(|it| it.column));
         let path = choose(served, &query.conditions, &query.order, &needed);
-        let mut page = Page { served, query, epoch, path, after: None };
+        let mut page = Page { served, query, epoch, path, after: None, skipped: AtomicUsize::new(0) };
         if let Some(cursor) = &query.cursor {
             let foreign = || {
                 Problem::bad_request("the cursor does not belong to this request")
@@ -175,6 +181,10 @@ impl<'a> Page<'a> {
     }
 
     fn passes(&self, hit: &Hit) -> Result<bool, Problem> {
+        if self.query.skip_errors && self.has_error(hit) {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            return Ok(false);
+        }
         for condition in &self.path.residual {
             let cell = self.cell(hit, condition.column);
             let passes = condition.passes(cell);
@@ -183,6 +193,14 @@ impl<'a> Page<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a column the request needs could not be computed.
+    fn has_error(&self, hit: &Hit) -> bool {
+        let ordering = self.query.order.iter().map(|it| it.column);
+        let residual = self.path.residual.iter().map(|it| it.column);
+        let mut needed = self.query.select.iter().copied().chain(ordering).chain(residual);
+        needed.any(|column| matches!(self.cell(hit, column), Datum::Error(_)))
     }
 
     /// The row's place in the order asked for, completed by its key.

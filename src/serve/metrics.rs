@@ -77,6 +77,11 @@ impl Route {
     pub(crate) fn is_probe(self) -> bool {
         matches!(self, Route::Livez | Route::Readyz)
     }
+
+    /// Whether it reads an epoch, and so may be asked to wait for one.
+    pub(crate) fn reads(self) -> bool {
+        matches!(self, Route::List | Route::Row | Route::Batch | Route::Sql)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -193,9 +198,13 @@ fn board(app: &App, registry: &mut Registry) {
         relation_state.get_or_create(&StateLabels { name: served.relation.name.clone(), state }).set(1);
     }
     registry.register("relation_state", "1 for the state each table and view is in", relation_state);
-    let halted = Gauge::<i64>::default();
-    halted.set(i64::from(app.board.halted().is_some()));
-    registry.register("halted", "1 when intake stopped for good", halted);
+    let flag = |set: bool| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::from(set));
+        gauge
+    };
+    registry.register("intake_halted", "1 when intake stopped for good", flag(app.board.halted().is_some()));
+    registry.register("intake_paused", "1 while intake waits, as for room on the disk", flag(app.board.paused().is_some()));
 }
 
 /// CPU time and memory under the names every exporter uses; left out where /proc does not tell.

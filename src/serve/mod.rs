@@ -13,6 +13,7 @@
 //! | `POST /v1/sql` | a query with parameters |
 //! | `GET /livez`, `/readyz`, `/metrics` | health |
 
+mod accept;
 mod access;
 mod batch;
 mod calendar;

@@ -24,6 +24,10 @@ pub struct ServeOptions {
     pub max_body_bytes: usize,
     /// How many requests may be under way; more are turned away at once.
     pub max_concurrency: usize,
+    /// How many connections may be open; more wait in the kernel's queue.
+    pub max_connections: usize,
+    /// How long a connection may take to send a request's head, or send nothing at all.
+    pub idle_timeout: Duration,
     /// Memory in bytes all SQL statements together may use for sorting, grouping and joining.
     pub max_sql_memory_bytes: usize,
     /// The longest a request may wait for `Vantage-After`.
@@ -46,6 +50,8 @@ impl Default for ServeOptions {
             max_scanned_rows: 1_000_000,
             max_body_bytes: 1 << 20,
             max_concurrency: 256,
+            max_connections: 1024,
+            idle_timeout: Duration::from_secs(60),
             max_sql_memory_bytes: 256 << 20,
             max_wait: Duration::from_secs(30),
             drain_delay: Duration::ZERO,

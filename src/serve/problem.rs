@@ -55,7 +55,7 @@ impl Problem {
             "22000",
             format!("column \"{column}\" of \"{view}\" could not be computed for key {key}: {message}"),
         )
-        .hint("correct the row at its source, or leave the column out; other rows and columns can be read")
+        .hint("correct the row at its source, or leave the column out; a list leaves such rows out with errors=skip")
     }
 
     pub(crate) fn timeout() -> Problem {

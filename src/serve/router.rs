@@ -1,6 +1,6 @@
 //! The routes, and the state all requests share.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use tokio::sync::{Semaphore, watch};
 
 use super::metrics::Metrics;
@@ -20,7 +19,7 @@ use super::options::{ServeError, ServeOptions, check_listen};
 use super::problem::Problem;
 use super::read::insert;
 use super::served::{Directory, lag_ms, positions};
-use super::{batch, describe, gate, health, list, metrics, percent, read, sql};
+use super::{accept, batch, describe, gate, health, list, metrics, percent, read, sql};
 use crate::store::{Board, Epoch};
 
 /// What all requests share.
@@ -30,6 +29,7 @@ pub(crate) struct App {
     pub(crate) options: ServeOptions,
     pub(crate) metrics: Metrics,
     pub(crate) permits: Semaphore,
+    pub(crate) workers: sql::Workers,
     directory: ArcSwap<Directory>,
     sql: ArcSwap<sql::Engine>,
     draining: AtomicBool,
@@ -42,6 +42,7 @@ impl App {
         Ok(App {
             metrics: Metrics::new(),
             permits: Semaphore::new(options.max_concurrency),
+            workers: sql::Workers::new()?,
             directory: ArcSwap::from(directory),
             sql: ArcSwap::from_pointee(engine),
             draining: AtomicBool::new(false),
@@ -130,16 +131,10 @@ pub async fn serve(
     let options = ServeOptions { listen: listener.local_addr()?, ..options };
     check_listen(&options)?;
     let (drain_delay, drain_timeout) = (options.drain_delay, options.drain_timeout);
+    let (max_connections, idle_timeout) = (options.max_connections, options.idle_timeout);
     let app = Arc::new(App::new(board, options)?);
-    let (stop, mut stopped) = watch::channel(false);
-    let listener = listener.tap_io(|stream| {
-        // Answers are written in one piece; waiting for more would only delay them.
-        let _ = stream.set_nodelay(true);
-    });
-    let server = axum::serve(listener, router(Arc::clone(&app))).with_graceful_shutdown(async move {
-        // An error means that `serve` itself is gone.
-        let _ = stopped.wait_for(|it| *it).await;
-    });
+    let (stop, stopped) = watch::channel(false);
+    let server = accept::accept(listener, router(Arc::clone(&app)), max_connections, idle_timeout, stopped);
     let limit = async {
         shutdown.await;
         app.draining.store(true, Ordering::Release);
@@ -148,7 +143,7 @@ pub async fn serve(
         tokio::time::sleep(drain_timeout).await;
     };
     tokio::select! {
-        ended = server.into_future() => ended?,
+        () = server => {}
         () = limit => tracing::warn!("some requests did not finish in time and were cut off"),
     }
     Ok(())

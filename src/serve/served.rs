@@ -73,6 +73,7 @@ impl Served {
 pub(crate) struct Directory {
     pub(crate) relations: Vec<Arc<Served>>,
     by_name: HashMap<String, usize>,
+    described: bool,
     list: Arc<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
 }
 
@@ -85,7 +86,8 @@ impl Directory {
         };
         let relations: Vec<Arc<Served>> = list.iter().map(served).collect();
         let by_name = relations.iter().enumerate().map(|(at, it)| (it.relation.name.clone(), at)).collect();
-        Directory { relations, by_name, list }
+        let described = !relations.is_empty() || board.sources().is_empty();
+        Directory { relations, by_name, described, list }
     }
 
     /// Whether the board still shows these relations.
@@ -95,7 +97,19 @@ impl Directory {
 
     /// The relation called `name`.
     pub(crate) fn find(&self, name: &str) -> Result<&Arc<Served>, Problem> {
-        self.by_name.get(name).map(|at| &self.relations[*at]).ok_or_else(|| Problem::no_such_view(name))
+        match self.by_name.get(name) {
+            Some(at) => Ok(&self.relations[*at]),
+            None => Err(self.check_described().err().unwrap_or_else(|| Problem::no_such_view(name))),
+        }
+    }
+
+    /// Refuses to say that something is missing before it is known what there is.
+    pub(crate) fn check_described(&self) -> Result<(), Problem> {
+        if self.described {
+            return Ok(());
+        }
+        let detail = "the tables of the sources are not known yet";
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail).hint("ask again shortly"))
     }
 }
 

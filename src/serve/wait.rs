@@ -17,13 +17,15 @@ pub(crate) async fn epoch_for(
     options: &ServeOptions,
     headers: &HeaderMap,
 ) -> Result<Arc<Epoch>, Problem> {
-    match headers.get("vantage-after") {
-        None => Ok(board.epoch()),
-        Some(after) => {
-            let after = parse_after(board, after.to_str().unwrap_or("?"))?;
-            wait(board, &after, timeout(options, headers)?).await
-        }
+    let mut after = Vec::new();
+    // Several lines of one header are one list.
+    for line in headers.get_all("vantage-after") {
+        after.extend(parse_after(board, line.to_str().unwrap_or("?"))?);
     }
+    if after.is_empty() {
+        return Ok(board.epoch());
+    }
+    wait(board, &after, timeout(options, headers)?).await
 }
 
 fn parse_after(board: &Board, text: &str) -> Result<Vec<(String, u64)>, Problem> {

@@ -32,6 +32,8 @@ use super::checked::CheckArithmetic;
 use super::failure::problem;
 use super::statement::{Statement, prepare};
 use super::table::Table;
+use super::workers::Slot;
+use super::yielding::yielding;
 use super::{close, functions, open, parameters};
 use crate::serve::options::ServeError;
 use crate::serve::problem::Problem;
@@ -41,6 +43,8 @@ use crate::store::Epoch;
 /// How many statements and execution plans are kept at least.
 const KEPT_STATEMENTS: usize = 512;
 const KEPT_PLANS: usize = 512;
+/// The most bytes of each, by a generous estimate: two caches of two generations make 32 MiB.
+const KEPT_BYTES: usize = 8 << 20;
 /// Only what is used of it costs memory.
 const PLANNER_STACK_BYTES: usize = 64 << 20;
 
@@ -74,7 +78,7 @@ impl Engine {
 
     fn over(directory: Arc<Directory>, runtime: Arc<RuntimeEnv>) -> Engine {
         let state = session(&directory, runtime);
-        Engine { directory, state, statements: Cache::new(KEPT_STATEMENTS), plans: Cache::new(KEPT_PLANS) }
+        Engine { directory, state, statements: Cache::new(KEPT_STATEMENTS, KEPT_BYTES), plans: Cache::new(KEPT_PLANS, KEPT_BYTES) }
     }
 
     /// Whether it plans over this list.
@@ -87,15 +91,17 @@ impl Engine {
         Engine::over(directory, Arc::clone(self.state.runtime_env()))
     }
 
-    /// The checked plan of `sql`, and whether it was known.
-    pub(crate) async fn statement(self: &Arc<Engine>, sql: &str) -> Result<(Arc<Statement>, bool), Problem> {
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok((statement, true));
-        }
+    /// The checked plan of `sql`, if it was made before.
+    pub(crate) fn known(&self, sql: &str) -> Option<Arc<Statement>> {
+        self.statements.get(sql)
+    }
+
+    /// The checked plan of `sql`.
+    pub(crate) async fn prepare(self: &Arc<Engine>, sql: &str, slot: Slot) -> Result<Arc<Statement>, Problem> {
         let (engine, text) = (Arc::clone(self), sql.to_string());
-        let statement = Arc::new(aside(async move { prepare(&engine.state, &text).await }).await?);
-        self.statements.insert(sql.into(), Arc::clone(&statement));
-        Ok((statement, false))
+        let statement = Arc::new(aside(slot, async move { prepare(&engine.state, &text).await }).await?);
+        self.statements.insert(sql.into(), Arc::clone(&statement), kept_bytes(sql, &statement));
+        Ok(statement)
     }
 
     /// A plan ready for execution, and whether it was known.
@@ -104,6 +110,7 @@ impl Engine {
         sql: &str,
         statement: &Arc<Statement>,
         params: &[&str],
+        slot: Slot,
     ) -> Result<(Arc<dyn ExecutionPlan>, bool), Problem> {
         // JSON texts have no zero bytes, so the parts cannot be mistaken for each other.
         let key = std::iter::once(sql).chain(params.iter().copied()).collect::<Vec<_>>().join("\0");
@@ -112,9 +119,10 @@ impl Engine {
         }
         let values = parameters::bind(&statement.parameters, params)?;
         let (engine, planned) = (Arc::clone(self), Arc::clone(statement));
-        let plan = aside(async move { engine.plan(&planned, values).await }).await?;
+        let plan = aside(slot, async move { engine.plan(&planned, values).await }).await?;
         if statement.constant {
-            self.plans.insert(key, Arc::clone(&plan));
+            let size = kept_bytes(&key, statement);
+            self.plans.insert(key, Arc::clone(&plan), size);
         }
         Ok((plan, false))
     }
@@ -126,12 +134,12 @@ impl Engine {
             logical = logical.replace_params_with_values(&values.into()).map_err(fail)?;
         }
         if statement.constant {
-            return self.state.create_physical_plan(&logical).await.map_err(fail);
+            return self.state.create_physical_plan(&logical).await.and_then(yielding).map_err(fail);
         }
         // now() is the time at which planning begins.
         let mut state = self.state.clone();
         state.mark_start_execution();
-        state.create_physical_plan(&logical).await.map_err(fail)
+        state.create_physical_plan(&logical).await.and_then(yielding).map_err(fail)
     }
 
     /// Runs `plan` on `epoch`, into the body of the answer.
@@ -184,9 +192,19 @@ impl Engine {
     }
 }
 
+/// About how much memory a plan takes that is kept under `key`: its nodes by relation with their schemas, its
+/// expressions, and the texts in both.
+fn kept_bytes(key: &str, statement: &Statement) -> usize {
+    let count = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+    let (relations, expressions) = (count(statement.size.relations), count(statement.size.expressions));
+    (8 * key.len()).saturating_add(relations.saturating_mul(8 << 10)).saturating_add(expressions.saturating_mul(512))
+}
+
 /// Runs the planner on a thread of its own: it recurses over plans, deeper than the stacks of the runtime's threads
 /// allow, and would keep one of those busy for milliseconds. It does no input or output.
+/// Planning cannot be cancelled, so it keeps its slot until it ends even when nobody waits for it.
 async fn aside<T: Send + 'static>(
+    slot: Slot,
     planning: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     let (send, receive) = tokio::sync::oneshot::channel();
@@ -195,6 +213,7 @@ async fn aside<T: Send + 'static>(
     let spawned = planner.spawn(move || {
         // Nobody waits any more when the request was cancelled.
         let _ = send.send(runtime.block_on(planning));
+        drop(slot);
     });
     spawned.map_err(|it| Problem::internal(format!("no thread to plan on: {it}")))?;
     receive.await.map_err(|_| Problem::internal("the planner failed unexpectedly; the log tells more"))?

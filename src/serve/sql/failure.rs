@@ -33,6 +33,11 @@ pub(super) fn problem(error: &DataFusionError) -> Problem {
             };
             refused(code, detail.clone())
         }
+        // What follows in this message is the planner's own notation.
+        DataFusionError::NotImplemented(detail) if detail.contains("logical expression") => {
+            let detail = "a subquery at this place, or in this form, is not supported";
+            refused("0A000", detail.into()).hint("join with the subquery in FROM instead")
+        }
         DataFusionError::NotImplemented(detail) => refused("0A000", detail.clone()),
         DataFusionError::Configuration(detail) => refused("0A000", detail.clone()),
         DataFusionError::ResourcesExhausted(_) => {
@@ -43,7 +48,7 @@ pub(super) fn problem(error: &DataFusionError) -> Problem {
         other => {
             let detail = other.strip_backtrace();
             tracing::error!(error = %detail, "a statement failed unexpectedly");
-            Problem::internal(detail)
+            Problem::internal("the statement could not be answered; the log tells more")
         }
     }
 }

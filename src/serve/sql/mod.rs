@@ -7,9 +7,11 @@
 //! | step | where |
 //! |---|---|
 //! | parse, refuse what is no query, name columns as PostgreSQL does | `statement` |
+//! | refuse what would grow beyond measure in planning | `expansion` |
 //! | accept a fixed list of plan nodes and functions | `guard`, `functions` |
 //! | arithmetic and sums that fail instead of wrapping | `checked`, `sum` |
 //! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
+//! | threads of their own, and plans that can be cancelled | `workers`, `yielding` |
 //! | rows to Arrow, Arrow to JSON | `columns`, `arrow_json` |
 
 mod arrow_json;
@@ -17,6 +19,7 @@ mod cache;
 mod checked;
 mod columns;
 mod engine;
+mod expansion;
 mod failure;
 mod functions;
 mod guard;
@@ -28,10 +31,17 @@ mod scan;
 mod statement;
 mod sum;
 mod table;
+mod workers;
+mod yielding;
 
 pub(crate) use engine::Engine;
+#[cfg(test)]
+pub(crate) use workers::Slot;
+pub(crate) use workers::Workers;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -61,26 +71,45 @@ pub(crate) async fn post(app: &App, request: Request<Body>) -> Result<Response, 
     let ask: Ask = serde_json::from_slice(&body).map_err(|it| {
         Problem::bad_request(format!("the body must be like {{\"sql\": \"SELECT 1\", \"params\": []}}: {it}"))
     })?;
-    let params: Vec<&str> = ask.params.iter().map(|it| it.get()).collect();
     let engine = app.sql();
-    let (statement, known) = engine.statement(&ask.sql).await?;
+    let begun = Instant::now();
+    let (statement, known) = match engine.known(&ask.sql) {
+        Some(statement) => (statement, true),
+        None => (prepared(app, &engine, &ask.sql).await?, false),
+    };
+    let planning = begun.elapsed();
     statement.relations.iter().try_for_each(|it| it.check_live())?;
     let epoch = wait::epoch_for(&app.board, &app.options, &head.headers).await?;
-    let run = async {
-        if let Some(keyed) = &statement.keyed {
-            let reused = if known { &app.metrics.plans_reused } else { &app.metrics.plans_made };
-            reused.fetch_add(1, Ordering::Relaxed);
-            return keyed.run(&statement, &params, &epoch);
-        }
-        let (plan, reused) = engine.physical(&ask.sql, &statement, &params).await?;
-        let count = if reused { &app.metrics.plans_reused } else { &app.metrics.plans_made };
-        count.fetch_add(1, Ordering::Relaxed);
-        engine.execute(&statement, plan, &epoch, app.options.max_rows).await
+    let (body, reused) = if let Some(keyed) = &statement.keyed {
+        let params: Vec<&str> = ask.params.iter().map(|it| it.get()).collect();
+        (keyed.run(&statement, &params, &epoch)?, known)
+    } else {
+        let left = app.options.statement_timeout.saturating_sub(planning);
+        let max_rows = app.options.max_rows;
+        let (statement, epoch) = (Arc::clone(&statement), Arc::clone(&epoch));
+        let run = |slot| async move {
+            let params: Vec<&str> = ask.params.iter().map(|it| it.get()).collect();
+            let (plan, reused) = engine.physical(&ask.sql, &statement, &params, slot).await?;
+            Ok((engine.execute(&statement, plan, &epoch, max_rows).await?, reused))
+        };
+        app.workers.run(left, run).await?
     };
-    let body = tokio::time::timeout(app.options.statement_timeout, run).await.map_err(|_| Problem::timeout())??;
+    let count = if reused { &app.metrics.plans_reused } else { &app.metrics.plans_made };
+    count.fetch_add(1, Ordering::Relaxed);
     let mut response = json_response(body);
     app.describe(&mut response, &epoch, &sources_of(statement.relations.iter().map(|it| &**it)));
     Ok(response)
+}
+
+async fn prepared(app: &App, engine: &Arc<Engine>, sql: &str) -> Result<Arc<statement::Statement>, Problem> {
+    let (engine, sql) = (Arc::clone(engine), sql.to_string());
+    let prepare = |slot| async move { engine.prepare(&sql, slot).await };
+    let prepared = app.workers.run(app.options.statement_timeout, prepare).await;
+    prepared.map_err(|problem| match problem.code {
+        // Nothing can be found as long as nothing is known.
+        "42P01" => app.directory().check_described().err().unwrap_or(problem),
+        _ => problem,
+    })
 }
 
 /// Opens the answer: `{"columns":[{"name":…,"type":…}…],"rows":[`.

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator,
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::expansion::{self, Size};
 use super::failure::problem;
 use super::guard::{self, read_only, unsupported};
 use super::keyed::Keyed;
@@ -40,20 +41,23 @@ pub(crate) struct Statement {
     pub(super) labels: Vec<String>,
     /// Whether physical plans of it may be kept.
     pub(super) constant: bool,
+    /// How large it is with everything it names put in place.
+    pub(super) size: Size,
 }
 
 /// Plans `sql`, or says what is wrong with it.
 pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement, Problem> {
     check_size(sql)?;
     let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(|it| problem(&it))?;
-    let (parsed, labels) = check_query(parsed)?;
+    let (parsed, labels, size) = check_query(parsed)?;
     let plan = state.statement_to_plan(parsed).await.map_err(|it| problem(&it))?;
     let accepted = guard::check(&plan)?;
     let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
     let labels = names::resolve(&labels, &fields);
     let parameters = parameters::of(&plan)?;
     let keyed = Keyed::recognise(&plan, &accepted.relations);
-    Ok(Statement { relations: accepted.relations, keyed, parameters, labels, constant: accepted.constant, plan })
+    let guard::Accepted { relations, constant } = accepted;
+    Ok(Statement { relations, keyed, parameters, labels, constant, size, plan })
 }
 
 fn check_size(sql: &str) -> Result<(), Problem> {
@@ -87,7 +91,7 @@ fn is_joint(token: &Token) -> bool {
 }
 
 /// Lets queries through and nothing else.
-fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>), Problem> {
+fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>, Size), Problem> {
     let Parsed::Statement(statement) = parsed else { return Err(read_only("only queries are answered")) };
     let SqlStatement::Query(mut query) = *statement else { return Err(read_only("only queries are answered")) };
     let mut inspector = Inspector { problem: None, depth: 0 };
@@ -96,8 +100,9 @@ fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>), Problem> {
     if let Some(problem) = inspector.problem {
         return Err(problem);
     }
+    let size = expansion::measure(&query)?;
     let labels = names::name_columns(&mut query);
-    Ok((Parsed::Statement(Box::new(SqlStatement::Query(query))), labels))
+    Ok((Parsed::Statement(Box::new(SqlStatement::Query(query))), labels, size))
 }
 
 /// Looks for what DataFusion would ignore or answer wrongly without its showing in the plan.

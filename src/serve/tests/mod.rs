@@ -3,5 +3,6 @@
 mod fixture;
 mod health;
 mod hostile;
+mod overload;
 mod rows;
 mod sql;

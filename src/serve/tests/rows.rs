@@ -78,6 +78,19 @@ async fn an_error_cell_costs_only_what_needs_it() {
     assert_eq!(server.get("/v1/views/products/14").await.status, 200);
     server.get("/v1/views/products?category=eq.1").await.assert_problem(422, "22000");
     server.get("/v1/views/products?note=is.null&select=id").await.assert_problem(422, "22000");
+    server.get("/v1/views/products?category=eq.1&errors=fail").await.assert_problem(422, "22000");
+    server.get("/v1/views/products?errors=null").await.assert_problem(400, "22023");
+    for (query, rows, skipped) in [
+        ("category=eq.1&errors=skip", 9, "1"),
+        ("category=eq.1&errors=skip&order=name", 9, "1"),
+        ("note=is.null&select=id&errors=skip", 39, "1"),
+        ("order=note,id&select=id&errors=skip", 39, "1"),
+        ("category=eq.1&select=id&errors=skip", 10, "0"),
+    ] {
+        let answer = server.get(&format!("/v1/views/products?{query}")).await;
+        assert_eq!((answer.status, answer.header("vantage-errors")), (200, skipped), "{query}: {answer:?}");
+        assert_eq!(answer.json().as_array().unwrap().len(), rows, "{query}");
+    }
     assert_eq!(server.get("/v1/views/products?category=eq.1&select=id").await.status, 200);
     server.sql("SELECT note FROM products", json!([])).await.assert_problem(422, "22000");
     server.sql("SELECT id FROM products WHERE note = 'x'", json!([])).await.assert_problem(422, "22000");
@@ -122,6 +135,9 @@ async fn filters_and_orders_give_the_same_rows_by_every_path() {
         ("category=eq.2&rating=is.null", "index by_category", vec![10, 30]),
         ("category=in.(1,2)&rating=gte.4.5", "index by_category", vec![37, 38]),
         ("price=lt.6.00", "index by_price", vec![2, 3]),
+        ("price=not.is.null&limit=2", "index by_price", vec![2, 3]),
+        ("category=eq.2&rating=is.not_null&limit=2", "index by_category", vec![38, 34]),
+        ("id=is.not_null&limit=2", "scan", vec![1, 2]),
         ("price=gte.60&order=price.desc", "index by_price", vec![1, 40]),
         ("name=like.*3", "scan", vec![3, 13, 23, 33]),
         ("name=ilike.PRODUCT%201_&limit=2", "scan", vec![10, 11]),
@@ -141,6 +157,17 @@ async fn filters_and_orders_give_the_same_rows_by_every_path() {
         assert_eq!(ids(&answer), expected, "{query}");
         assert_eq!(answer.header("vantage-access"), access, "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_wrong_order_is_named() {
+    let server = Server::start().await;
+    for (order, named) in [("price.down", "down"), ("price.nullslast.desc", "nullslast"), ("price.desc.asc", "desc")] {
+        let answer = server.get(&format!("/v1/views/products?order={order}")).await;
+        answer.assert_problem(400, "22023");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(&format!("\"{named}\" cannot")), "{answer:?}");
+    }
+    server.get("/v1/views/products?order=nothing.desc").await.assert_problem(400, "42703");
 }
 
 #[tokio::test]

@@ -1,0 +1,167 @@
+//! How large a statement becomes once every WITH query stands where it is named.
+//!
+//! Planning copies a WITH query for each mention, so a chain of them that each names the one before twice doubles at
+//! every link. The sizes are multiplied out over the syntax tree, which costs no more than reading it, and a statement
+//! beyond the limits is refused before anything is copied.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, Visit, Visitor};
+
+use crate::serve::problem::Problem;
+
+/// The most relations and SELECTs after expansion.
+const MAX_RELATIONS: u64 = 1_000;
+/// The most nodes of expressions after expansion.
+const MAX_EXPRESSIONS: u64 = 100_000;
+
+/// The size of a query with everything it names put in place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) relations: u64,
+    pub(super) expressions: u64,
+}
+
+impl Size {
+    fn add(&mut self, other: Size) {
+        self.relations = self.relations.saturating_add(other.relations);
+        self.expressions = self.expressions.saturating_add(other.expressions);
+    }
+}
+
+/// The size of `query`, or the problem of its being too large.
+pub(super) fn measure(query: &Query) -> Result<Size, Problem> {
+    let mut meter = Meter { scopes: vec![Scope::default()] };
+    if let ControlFlow::Break(()) = query.visit(&mut meter) {
+        let detail = format!(
+            "with its WITH queries put in place, the statement has more than {MAX_RELATIONS} relations or \
+             {MAX_EXPRESSIONS} expressions"
+        );
+        return Err(Problem::new(axum::http::StatusCode::BAD_REQUEST, "54001", detail)
+            .hint("a WITH query is planned once for each time it is named; declare a view for what is used often"));
+    }
+    Ok(meter.scopes.pop().map_or_else(Size::default, |it| it.size))
+}
+
+/// One query on the way from the outermost to the one being read.
+#[derive(Default)]
+struct Scope {
+    size: Size,
+    /// The WITH queries read so far, by name.
+    known: HashMap<String, Size>,
+    /// Those to come: the address of each query's node, and its name. The tree does not move while it is read.
+    coming: HashMap<usize, String>,
+}
+
+struct Meter {
+    scopes: Vec<Scope>,
+}
+
+impl Meter {
+    fn count(&mut self, size: Size) -> ControlFlow<()> {
+        let Some(scope) = self.scopes.last_mut() else { return ControlFlow::Break(()) };
+        scope.size.add(size);
+        let fits = scope.size.relations <= MAX_RELATIONS && scope.size.expressions <= MAX_EXPRESSIONS;
+        if fits { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    fn size_of(&self, name: &ObjectName) -> Size {
+        let one = Size { relations: 1, expressions: 0 };
+        let [part] = &name.0[..] else { return one };
+        let Some(ident) = part.as_ident() else { return one };
+        let name = folded(ident);
+        self.scopes.iter().rev().find_map(|it| it.known.get(&name)).copied().unwrap_or(one)
+    }
+}
+
+impl Visitor for Meter {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut scope = Scope::default();
+        for cte in query.with.iter().flat_map(|it| &it.cte_tables) {
+            scope.coming.insert(std::ptr::from_ref(&*cte.query).addr(), folded(&cte.alias.name));
+        }
+        self.scopes.push(scope);
+        // A query without SELECT and FROM (VALUES) is something, too.
+        self.count(Size { relations: 1, expressions: 0 })
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let (Some(done), Some(outer)) = (self.scopes.pop(), self.scopes.last_mut()) else {
+            return ControlFlow::Break(());
+        };
+        match outer.coming.remove(&std::ptr::from_ref(query).addr()) {
+            Some(name) => {
+                outer.known.insert(name, done.size);
+                ControlFlow::Continue(())
+            }
+            None => self.count(done.size),
+        }
+    }
+
+    fn pre_visit_select(&mut self, _select: &Select) -> ControlFlow<()> {
+        self.count(Size { relations: 1, expressions: 0 })
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.count(self.size_of(relation))
+    }
+
+    fn pre_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<()> {
+        self.count(Size { relations: 0, expressions: 1 })
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::ast::Statement;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    fn relations(sql: &str) -> Option<u64> {
+        let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        let Statement::Query(query) = parsed else { panic!("{sql}") };
+        measure(&query).ok().map(|it| it.relations)
+    }
+
+    #[test]
+    fn every_mention_counts() {
+        let one = relations("SELECT 1 FROM t").unwrap();
+        assert_eq!(relations("SELECT 1 FROM t, t u"), Some(one + 1));
+        let twice = relations("WITH a AS (SELECT 1 FROM t) SELECT 1 FROM a, A b").unwrap();
+        assert_eq!(twice, 2 * one + 2);
+        let shadowed = relations("WITH a AS (SELECT 1 FROM t, t, t) SELECT * FROM (WITH a AS (SELECT 1) TABLE a) x");
+        assert!(shadowed.unwrap() < 9);
+    }
+
+    #[test]
+    fn chains_that_double_are_refused() {
+        let chain = |length: usize, first: &str, tail: &str| {
+            let links: Vec<String> =
+                (1..length).map(|at| format!("c{at} AS (SELECT 1 FROM c{} a, c{0} b)", at - 1)).collect();
+            format!("WITH c0 AS ({first}), {} {tail}", links.join(", "))
+        };
+        for first in ["SELECT 1 FROM t", "SELECT 1", "VALUES (1)"] {
+            assert!(relations(&chain(7, first, "SELECT 1 FROM c6")).is_some());
+            assert_eq!(relations(&chain(29, first, "SELECT 1 FROM c28")), None);
+            // What nothing names is planned all the same.
+            assert_eq!(relations(&chain(29, first, "SELECT 1")), None);
+            assert_eq!(relations(&format!("SELECT * FROM ({}) x", chain(29, first, "SELECT 1 FROM c28"))), None);
+        }
+        let list = (0..3000).map(|it| it.to_string()).collect::<Vec<_>>().join(",");
+        let wide = |mentions: usize| {
+            let from: Vec<String> = (0..mentions).map(|at| format!("a AS a{at}")).collect();
+            format!("WITH a AS (SELECT 1 FROM t WHERE x IN ({list})) SELECT 1 FROM {}", from.join(", "))
+        };
+        assert!(relations(&wide(3)).is_some());
+        assert_eq!(relations(&wide(100)), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! What one client does must not be felt by the others: endless statements, silent connections, waiting reads.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::fixture::{Server, publish, shop};
+use crate::serve::ServeOptions;
+use crate::store::Board;
+
+/// 40⁸ rows that are counted one by one.
+fn endless() -> String {
+    let from: Vec<String> = (0..8).map(|it| format!("products t{it}")).collect();
+    format!("SELECT count(*), sum(t0.id + t7.id) FROM {} WHERE t0.id + t3.id < t7.id + 100", from.join(", "))
+}
+
+fn hurried() -> ServeOptions {
+    ServeOptions { statement_timeout: Duration::from_millis(300), ..ServeOptions::default() }
+}
+
+// The runtime has one thread, so anything that keeps it busy shows.
+#[tokio::test]
+async fn endless_statements_end_in_time_and_disturb_nobody() {
+    let server = Server::with(hurried(), shop(1)).await;
+    // The first statement of a process is planned slowly.
+    server.sql("SELECT count(*) FROM products a, stock b", json!([])).await;
+    let (sql, began) = (endless(), Instant::now());
+    let asked = || async {
+        let answer = server.sql(&sql, json!([])).await;
+        (answer, began.elapsed())
+    };
+    let meanwhile = async {
+        let mut slowest = Duration::ZERO;
+        while began.elapsed() < Duration::from_millis(250) {
+            let asked = Instant::now();
+            assert_eq!(server.get("/livez").await.status, 200);
+            assert_eq!(server.get("/v1/views/products/1").await.status, 200);
+            slowest = slowest.max(asked.elapsed());
+        }
+        slowest
+    };
+    let (a, b, c, d, slowest) = tokio::join!(asked(), asked(), asked(), asked(), meanwhile);
+    for (answer, took) in [a, b, c, d] {
+        answer.assert_problem(504, "57014");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // The work itself has ended, too: there is room for all of the others at once.
+    let began = Instant::now();
+    while server.sql("SELECT count(*) FROM products a, products b", json!([])).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(5), "cancelled statements keep their threads");
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_cancels_the_statement() {
+    let options = ServeOptions { statement_timeout: Duration::from_secs(600), ..ServeOptions::default() };
+    let server = Server::with(options, shop(1)).await;
+    let body = json!({ "sql": endless() }).to_string();
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut byte = [0];
+        // It is given the time to begin, and no answer comes.
+        assert!(tokio::time::timeout(Duration::from_millis(100), stream.read(&mut byte)).await.is_err());
+    }
+    // More than there are slots and threads would be taken for good otherwise.
+    let last = tokio::time::timeout(Duration::from_secs(20), server.sql("SELECT count(*) FROM stock", json!([]))).await;
+    assert_eq!(last.expect("a slot becomes free").status, 200);
+}
+
+#[tokio::test]
+async fn with_queries_do_not_multiply_in_planning() {
+    let server = Server::start().await;
+    let chain = |length: usize| {
+        let links: Vec<String> =
+            (1..length).map(|at| format!("c{at} AS (SELECT a.id FROM c{} a JOIN c{0} b ON a.id = b.id)", at - 1)).collect();
+        let rest = if links.is_empty() { String::new() } else { format!(", {}", links.join(", ")) };
+        format!("WITH c0 AS (SELECT id FROM products){rest} SELECT count(*) FROM c{}", length - 1)
+    };
+    assert_eq!(server.rows(&chain(4)).await, "[[40]]");
+    let began = Instant::now();
+    server.sql(&chain(29), json!([])).await.assert_problem(400, "54001");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn waiting_takes_no_room() {
+    let options = ServeOptions { max_concurrency: 1, ..ServeOptions::default() };
+    let server = Server::with(options, shop(1)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = "GET /v1/views/products/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nVantage-After: catalog@18\r\nVantage-Timeout-Ms: 10000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        waiting.push(stream);
+    }
+    for _ in 0..5 {
+        assert_eq!(server.get("/v1/views/products/1").await.status, 200);
+    }
+    publish(&server.board, 2, 18, Vec::new());
+    for mut stream in waiting {
+        // One after the other may find the only place taken; none is cut off.
+        let answer = super::fixture::read_answer(&mut stream).await;
+        assert!([404, 503].contains(&answer.status), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn several_header_lines_are_one_list() {
+    let server = Server::start().await;
+    let lines = [("Vantage-After", "catalog@17"), ("Vantage-After", "catalog@19"), ("Vantage-Timeout-Ms", "0")];
+    server.get_with("/v1/views/products/1", &lines).await.assert_problem(503, "57P03");
+    let etag = server.get("/v1/views/products/1").await.header("etag").to_string();
+    let lines = [("If-None-Match", "\"other\""), ("If-None-Match", &etag)];
+    assert_eq!(server.get_with("/v1/views/products/1", &lines).await.status, 304);
+}
+
+#[tokio::test]
+async fn what_is_not_known_yet_is_not_missing() {
+    let board = Arc::new(Board::new(vec!["catalog".into()]));
+    let server = Server::with(ServeOptions::default(), board).await;
+    server.get("/v1/views/products/1").await.assert_problem(503, "57P03");
+    server.get("/v1/views/products").await.assert_problem(503, "57P03");
+    server.sql("SELECT * FROM products", json!([])).await.assert_problem(503, "57P03");
+    assert!(server.get("/readyz").await.body.contains("not known yet"));
+}
+
+#[tokio::test]
+async fn intake_that_waits_shows() {
+    let server = Server::start().await;
+    let metric = |line: &'static str| {
+        let server = &server;
+        async move { server.get("/metrics").await.body.contains(line) }
+    };
+    assert!(metric("vantage_intake_paused 0").await && metric("vantage_intake_halted 0").await);
+    server.board.set_paused(Some("the disk is full".into()));
+    let answer = server.get("/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("intake waits: the disk is full"), "{}", answer.body);
+    assert!(metric("vantage_intake_paused 1").await);
+    server.board.set_paused(None);
+    assert!(!server.get("/readyz").await.body.contains("disk"));
+    server.board.halt("broken".into());
+    assert!(metric("vantage_intake_halted 1").await);
+}
+
+#[tokio::test]
+async fn silent_connections_end_and_are_counted() {
+    let options =
+        ServeOptions { max_connections: 2, idle_timeout: Duration::from_millis(200), ..ServeOptions::default() };
+    let server = Server::with(options, shop(1)).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHos").await.unwrap();
+    let began = Instant::now();
+    // There is room again as soon as one of them was ended.
+    assert_eq!(server.get("/livez").await.status, 200);
+    assert!(began.elapsed() > Duration::from_millis(100), "{:?}", began.elapsed());
+    for stream in [&mut silent, &mut slow] {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "still open");
+    }
+}
