@@ -9,7 +9,7 @@ SELECT
     c.price_cents,
     c.stock,
     c.reviews,
-    COALESCE(c.rating, 0.0) AS rating,
+    COALESCE(c.rating, CAST(0 AS DOUBLE PRECISION)) AS rating,
     COALESCE(u.units, 0) AS units_sold
 FROM product_card c
 LEFT JOIN (

@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts to describe a source that cannot be reached.
 const MAX_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A running engine. Dropping it stops it without waiting; [`Engine::stop`] stops it cleanly.
+/// A running engine. Dropping it stops it as [`Engine::stop`] does, which also says how it went.
 #[derive(Debug)]
 pub struct Engine {
     board: Arc<Board>,
@@ -112,8 +112,12 @@ impl Engine {
 }
 
 impl Drop for Engine {
+    /// Waits as [`Engine::stop`] does, since the threads use the data directory; what went wrong has been logged.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
