@@ -204,7 +204,11 @@ fn board(app: &App, registry: &mut Registry) {
         gauge
     };
     registry.register("intake_halted", "1 when intake stopped for good", flag(app.board.halted().is_some()));
-    registry.register("intake_paused", "1 while intake waits, as for room on the disk", flag(app.board.paused().is_some()));
+    registry.register(
+        "intake_paused",
+        "1 while intake waits, as for room on the disk",
+        flag(app.board.paused().is_some()),
+    );
 }
 
 /// CPU time and memory under the names every exporter uses; left out where /proc does not tell.

@@ -78,7 +78,12 @@ impl Engine {
 
     fn over(directory: Arc<Directory>, runtime: Arc<RuntimeEnv>) -> Engine {
         let state = session(&directory, runtime);
-        Engine { directory, state, statements: Cache::new(KEPT_STATEMENTS, KEPT_BYTES), plans: Cache::new(KEPT_PLANS, KEPT_BYTES) }
+        Engine {
+            directory,
+            state,
+            statements: Cache::new(KEPT_STATEMENTS, KEPT_BYTES),
+            plans: Cache::new(KEPT_PLANS, KEPT_BYTES),
+        }
     }
 
     /// Whether it plans over this list.

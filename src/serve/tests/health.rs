@@ -141,7 +141,8 @@ async fn bodies_and_crowds_are_limited() {
     // Half a body, and the only place is taken.
     let mut slow = TcpStream::connect(server.address).await.unwrap();
     let body = "{\"sql\": \"SELECT 1\"}";
-    let head = format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{{", body.len());
+    let head =
+        format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{{", body.len());
     slow.write_all(head.as_bytes()).await.unwrap();
     loop {
         let answer = server.get("/v1/views/products/1").await;
