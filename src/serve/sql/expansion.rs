@@ -192,10 +192,13 @@ mod tests {
             assert_eq!(relations(&chain(29, first, "SELECT 1")), None);
             assert_eq!(relations(&format!("SELECT * FROM ({}) x", chain(29, first, "SELECT 1 FROM c28"))), None);
         }
-        let nested =
-            |levels: usize| (0..levels).fold("t".to_string(), |from, _| format!("(SELECT x + x AS x FROM {from}) t"));
-        assert!(relations(&format!("SELECT x FROM {} WHERE x = 1", nested(10))).is_some());
-        assert_eq!(relations(&format!("SELECT x FROM {} WHERE x = 1", nested(30))), None);
+        let doubled = |levels: usize| {
+            let links: Vec<String> =
+                (1..=levels).map(|at| format!("t{at} AS (SELECT x + x AS x FROM t{})", at - 1)).collect();
+            format!("WITH {} SELECT x FROM t{levels} WHERE x = 1", links.join(", "))
+        };
+        assert!(relations(&doubled(10)).is_some());
+        assert_eq!(relations(&doubled(30)), None);
         let list = (0..3000).map(|it| it.to_string()).collect::<Vec<_>>().join(",");
         let wide = |mentions: usize| {
             let from: Vec<String> = (0..mentions).map(|at| format!("a AS a{at}")).collect();
