@@ -9,8 +9,12 @@ command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essenti
 command -v make >/dev/null || missing+=(make)
 command -v python3 >/dev/null || missing+=(python3)
 command -v valgrind >/dev/null || missing+=(valgrind)
-ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* "${LIBCLANG_PATH:-/nonexistent}"/libclang*.so* 2>/dev/null |
-    grep -vq 'libclang-cpp' || missing+=(libclang-dev)
+has_libclang() {
+    local found
+    found=$(find "${LIBCLANG_PATH:-/usr/lib}" /usr/lib -maxdepth 3 -name 'libclang[.-]*so*' ! -name '*cpp*' 2>/dev/null)
+    [ -n "$found" ]
+}
+has_libclang || missing+=(libclang-dev)
 
 if [ ${#missing[@]} -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then

@@ -36,6 +36,11 @@
 //! if let Some(row) = card.get(&[Datum::Int(42)])? {
 //!     println!("{:?}", card.cell(&row, "name"));
 //! }
+//! let page = engine.view("category_page").and_then(|it| it.listing("category_page_by_rating", &["name", "rating"]));
+//! let page = page.ok_or("no such index")?;
+//! for row in page.first(&page.epoch(), &[Datum::Int(7)], 20)? {
+//!     println!("{:?} {:?}", page.cell(&row, 0), page.cell(&row, 1));
+//! }
 //! engine.stop()?;
 //! # Ok(())
 //! # }

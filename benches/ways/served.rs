@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use vantage::catalog::ServedIndex;
-use vantage::change::{Datum, Row, encode_datum};
+use vantage::change::{Datum, Row};
 use vantage::demo::client::Client;
-use vantage::engine::{Engine, View};
-use vantage::store::KeyRange;
+use vantage::engine::{Engine, Listing, View};
 
 use super::{Answer, BESTSELLER_ROWS, Bestseller, Card, PAGE_ROWS, PageRow, Question};
 
@@ -55,13 +53,20 @@ pub(crate) struct InProcess {
     bestsellers: Arc<Listing>,
 }
 
+const PAGE_COLUMNS: [&str; 8] = ["id", "name", "brand", "price_cents", "stock", "reviews", "rating", "units_sold"];
+const BESTSELLER_COLUMNS: [&str; 6] = ["place", "id", "name", "brand", "price_cents", "units_sold"];
+
 impl InProcess {
     /// Finds the views and the indexes.
     pub(crate) fn open(engine: &Engine) -> Result<InProcess> {
+        let listing = |view: &str, index: &str, columns: &[&str]| {
+            let listing = engine.view(view).and_then(|it| it.listing(index, columns));
+            listing.map(Arc::new).with_context(|| format!("{view} or {index} is not served"))
+        };
         Ok(InProcess {
             card: engine.view("product_card").context("product_card is not served")?,
-            page: Arc::new(Listing::open(engine, "category_page", "category_page_by_rating")?),
-            bestsellers: Arc::new(Listing::open(engine, "bestsellers", "bestsellers_by_place")?),
+            page: listing("category_page", "category_page_by_rating", &PAGE_COLUMNS)?,
+            bestsellers: listing("bestsellers", "bestsellers_by_place", &BESTSELLER_COLUMNS)?,
         })
     }
 
@@ -73,115 +78,83 @@ impl InProcess {
                 Answer::Card(row.map(|row| card(&self.card, &row)).transpose()?)
             }
             Question::Page(category) => {
-                let rows = self.page.first(category, PAGE_ROWS)?;
-                Answer::Page(rows.iter().map(|row| page_row(&self.page.view, row)).collect::<Result<_>>()?)
+                let rows = self.page.first(&self.page.epoch(), &[Datum::Int(category)], PAGE_ROWS)?;
+                Answer::Page(rows.iter().map(|row| page_row(|at| self.page.cell(row, at))).collect::<Result<_>>()?)
             }
             Question::Bestsellers(category) => {
-                let rows = self.bestsellers.first(category, BESTSELLER_ROWS)?;
-                let view = &self.bestsellers.view;
-                Answer::Bestsellers(rows.iter().map(|row| bestseller(view, row)).collect::<Result<_>>()?)
+                let list = &self.bestsellers;
+                let rows = list.first(&list.epoch(), &[Datum::Int(category)], BESTSELLER_ROWS)?;
+                Answer::Bestsellers(rows.iter().map(|row| bestseller(|at| list.cell(row, at))).collect::<Result<_>>()?)
             }
         })
     }
 }
 
-/// A view read through one of its indexes.
-struct Listing {
-    view: View,
-    index: ServedIndex,
-}
-
-impl Listing {
-    fn open(engine: &Engine, view: &str, index: &str) -> Result<Listing> {
-        let view = engine.view(view).with_context(|| format!("{view} is not served"))?;
-        let index = view.relation().indexes.iter().find(|it| it.name == index).cloned();
-        Ok(Listing { view, index: index.context("an index is missing")? })
-    }
-
-    /// The first rows of a category in the index's order.
-    fn first(&self, category: i64, limit: usize) -> Result<Vec<Row>> {
-        let mut prefix = Vec::with_capacity(9);
-        encode_datum(Datum::Int(category), self.index.key[0], Default::default(), &mut prefix);
-        let epoch = self.view.epoch();
-        let entries = epoch.scan(self.index.id, &KeyRange::prefix(&prefix), false, limit)?;
-        let keys: Vec<Vec<u8>> = entries
-            .iter()
-            .filter_map(|entry| match entry.get(0, vantage::change::DataType::Bytes) {
-                Datum::Bytes(key) => Some(key.to_vec()),
-                _ => None,
-            })
-            .collect();
-        let rows = epoch.get_many(self.view.relation().id, &keys)?;
-        rows.into_iter().map(|row| row.context("an index entry without its row")).collect()
-    }
-}
-
-fn int(view: &View, row: &Row, column: &str) -> Result<i64> {
-    match view.cell(row, column) {
-        Some(Datum::Int(it)) => Ok(it),
+fn int(cell: Datum<'_>) -> Result<i64> {
+    match cell {
+        Datum::Int(it) => Ok(it),
         // Row numbers are decimals without a fraction when the planner says so.
-        Some(Datum::Decimal(it)) => Ok(it.try_into()?),
-        other => anyhow::bail!("{column} is {other:?}"),
+        Datum::Decimal(it) => Ok(it.try_into()?),
+        other => anyhow::bail!("{other:?} is not an integer"),
     }
 }
 
-fn text(view: &View, row: &Row, column: &str) -> Result<String> {
-    match view.cell(row, column) {
-        Some(Datum::Text(it)) => Ok(it.to_owned()),
-        other => anyhow::bail!("{column} is {other:?}"),
+fn text(cell: Datum<'_>) -> Result<String> {
+    match cell {
+        Datum::Text(it) => Ok(it.to_owned()),
+        other => anyhow::bail!("{other:?} is not a text"),
     }
 }
 
-fn float(view: &View, row: &Row, column: &str) -> Result<Option<f64>> {
-    match view.cell(row, column) {
-        Some(Datum::Float(it)) => Ok(Some(it)),
-        Some(Datum::Null) => Ok(None),
-        other => anyhow::bail!("{column} is {other:?}"),
+fn float(cell: Datum<'_>) -> Result<Option<f64>> {
+    match cell {
+        Datum::Float(it) => Ok(Some(it)),
+        Datum::Null => Ok(None),
+        other => anyhow::bail!("{other:?} is not a float"),
     }
 }
 
 fn card(view: &View, row: &Row) -> Result<Card> {
-    let list_price = view.cell(row, "list_price_cents");
+    let cell = |column: &str| view.cell(row, column).with_context(|| format!("product_card has no {column}"));
+    let list_price = cell("list_price_cents")?;
     Ok(Card {
-        id: int(view, row, "id")?,
-        sku: text(view, row, "sku")?,
-        name: text(view, row, "name")?,
-        brand_id: int(view, row, "brand_id")?,
-        brand: text(view, row, "brand")?,
-        category_id: int(view, row, "category_id")?,
-        category: text(view, row, "category")?,
-        price_cents: int(view, row, "price_cents")?,
-        list_price_cents: if list_price == Some(Datum::Null) {
-            None
-        } else {
-            Some(int(view, row, "list_price_cents")?)
-        },
-        stock: int(view, row, "stock")?,
-        reviews: int(view, row, "reviews")?,
-        rating: float(view, row, "rating")?,
+        id: int(cell("id")?)?,
+        sku: text(cell("sku")?)?,
+        name: text(cell("name")?)?,
+        brand_id: int(cell("brand_id")?)?,
+        brand: text(cell("brand")?)?,
+        category_id: int(cell("category_id")?)?,
+        category: text(cell("category")?)?,
+        price_cents: int(cell("price_cents")?)?,
+        list_price_cents: if list_price == Datum::Null { None } else { Some(int(list_price)?) },
+        stock: int(cell("stock")?)?,
+        reviews: int(cell("reviews")?)?,
+        rating: float(cell("rating")?)?,
     })
 }
 
-fn page_row(view: &View, row: &Row) -> Result<PageRow> {
+/// Cells in the order of [`PAGE_COLUMNS`].
+fn page_row<'r>(cell: impl Fn(usize) -> Datum<'r>) -> Result<PageRow> {
     Ok(PageRow {
-        id: int(view, row, "id")?,
-        name: text(view, row, "name")?,
-        brand: text(view, row, "brand")?,
-        price_cents: int(view, row, "price_cents")?,
-        stock: int(view, row, "stock")?,
-        reviews: int(view, row, "reviews")?,
-        rating: float(view, row, "rating")?.context("rating is NULL")?,
-        units_sold: int(view, row, "units_sold")?,
+        id: int(cell(0))?,
+        name: text(cell(1))?,
+        brand: text(cell(2))?,
+        price_cents: int(cell(3))?,
+        stock: int(cell(4))?,
+        reviews: int(cell(5))?,
+        rating: float(cell(6))?.context("rating is NULL")?,
+        units_sold: int(cell(7))?,
     })
 }
 
-fn bestseller(view: &View, row: &Row) -> Result<Bestseller> {
+/// Cells in the order of [`BESTSELLER_COLUMNS`].
+fn bestseller<'r>(cell: impl Fn(usize) -> Datum<'r>) -> Result<Bestseller> {
     Ok(Bestseller {
-        place: int(view, row, "place")?,
-        id: int(view, row, "id")?,
-        name: text(view, row, "name")?,
-        brand: text(view, row, "brand")?,
-        price_cents: int(view, row, "price_cents")?,
-        units_sold: int(view, row, "units_sold")?,
+        place: int(cell(0))?,
+        id: int(cell(1))?,
+        name: text(cell(2))?,
+        brand: text(cell(3))?,
+        price_cents: int(cell(4))?,
+        units_sold: int(cell(5))?,
     })
 }

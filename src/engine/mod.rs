@@ -6,6 +6,7 @@
 mod core;
 mod describe;
 mod index;
+mod listing;
 mod options;
 mod recover;
 mod resnapshot;
@@ -13,6 +14,7 @@ mod run;
 mod view;
 
 pub use self::core::{Core, Times};
+pub use listing::Listing;
 pub use options::{EngineError, EngineOptions};
 pub use run::{Engine, plan_directory, plan_views};
 pub use view::View;

@@ -6,6 +6,8 @@ use crate::catalog::Relation;
 use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::{Board, Epoch, StoreError};
 
+use super::listing::Listing;
+
 /// A table or view to read rows of by key, always from the newest epoch.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -36,6 +38,12 @@ impl View {
     /// The row with this key as of `epoch`.
     pub fn get_at(&self, epoch: &Epoch, key: &[Datum<'_>]) -> Result<Option<Row>, StoreError> {
         epoch.get(self.relation.id, &self.encode_key(key))
+    }
+
+    /// Reads through the index called `index`; `columns` are those that will be read. `None` when there is no such index
+    /// or column.
+    pub fn listing(&self, index: &str, columns: &[&str]) -> Option<Listing> {
+        Listing::new(self, index, columns)
     }
 
     /// The encoded form of a key.
