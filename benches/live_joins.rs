@@ -3,7 +3,8 @@
 //! Four ways answer a front end's three questions over one seeded shop: a join over the services' files in one SQLite
 //! connection, a composition of five HTTP services, Vantage over HTTP and Vantage in the process. First all ways must
 //! agree on a sample of questions, then each is timed, idle and while the services write. One caller asks one question
-//! at a time; the two HTTP ways are also asked by sixteen at once, since that is how they are used.
+//! at a time; what goes over HTTP is also asked by sixteen at once, since that is how it is used. An empty answer over
+//! HTTP is timed beside them: no way over HTTP can be faster than that on the machine at hand.
 
 mod ways;
 
@@ -19,6 +20,7 @@ use rand::rngs::SmallRng;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use vantage::demo::Stage;
+use vantage::demo::client::Client;
 use vantage::demo::latency::{Latencies, Quantiles};
 use vantage::demo::settle::settle;
 use vantage::demo::shop::Shop;
@@ -67,9 +69,11 @@ enum Way {
     ApiComposition,
     VantageHttp,
     VantageInProcess,
+    EmptyHttp,
 }
 
 const WAYS: [Way; 4] = [Way::LiveJoin, Way::ApiComposition, Way::VantageHttp, Way::VantageInProcess];
+const TIMED: [Way; 5] = [Way::LiveJoin, Way::ApiComposition, Way::EmptyHttp, Way::VantageHttp, Way::VantageInProcess];
 
 impl Way {
     fn label(self) -> &'static str {
@@ -78,11 +82,12 @@ impl Way {
             Way::ApiComposition => "API composition, five services",
             Way::VantageHttp => "Vantage over HTTP",
             Way::VantageInProcess => "Vantage in process",
+            Way::EmptyHttp => "an empty answer over HTTP",
         }
     }
 
     fn is_http(self) -> bool {
-        matches!(self, Way::ApiComposition | Way::VantageHttp)
+        matches!(self, Way::ApiComposition | Way::VantageHttp | Way::EmptyHttp)
     }
 }
 
@@ -181,6 +186,7 @@ impl Bench {
             Way::ApiComposition => Caller::Composed(Box::new(Composition::connect(self.services).await?)),
             Way::VantageHttp => Caller::OverHttp(OverHttp::connect(self.vantage).await?),
             Way::VantageInProcess => Caller::InProcess(Box::new(InProcess::open(&self.stage.engine)?)),
+            Way::EmptyHttp => Caller::Empty(Client::connect(self.vantage, None).await?),
         })
     }
 
@@ -215,7 +221,7 @@ impl Bench {
         let traffic = (rate > 0.0).then(|| Traffic::start(&self.stage.shop, rate, 5)).transpose()?;
         let mut figures = Vec::new();
         for kind in KINDS {
-            for way in WAYS {
+            for way in TIMED {
                 for callers in [1, MANY_CALLERS].into_iter().take(if way.is_http() { 2 } else { 1 }) {
                     let (answers, seconds, times) = self.callers.block_on(self.time(kind, way, callers, duration))?;
                     figures.push(Figure {
@@ -287,19 +293,22 @@ fn print_table(figures: &[Figure]) {
         let many = |way| figures.iter().find(|it| it.kind == kind && it.way == way && it.callers > 1);
         let (p50, p99, answers) = ("p50", "p99", "answers/s");
         let (live, composed) = ("× live join", "× composition");
-        let head = format!("{p50:>10}{p99:>10}{answers:>12}{:>14}{live:>13}{composed:>15}", "16 callers");
+        let head = format!("{p50:>10}{p99:>10}{answers:>12}{live:>13}{composed:>15}{:>14}{composed:>15}", "16 callers");
         println!("  {:<36}{head}", kind.label());
-        for way in WAYS {
+        for way in TIMED {
             let Some(figure) = one(way) else { continue };
             let ratio = |other: Way| {
                 let rate = one(other).map_or(f64::NAN, |it| it.answers_per_second);
                 format!("{:.1}", figure.answers_per_second / rate)
             };
             let [p50, p99] = [figure.times.p50_us, figure.times.p99_us].map(Quantiles::readable);
-            let many = many(way).map_or("".to_owned(), |it| format!("{:.0}", it.answers_per_second));
             let (live, composed) = (ratio(Way::LiveJoin), ratio(Way::ApiComposition));
             let answers = figure.answers_per_second;
-            println!("    {:<34}{p50:>10}{p99:>10}{answers:>12.0}{many:>14}{live:>13}{composed:>15}", way.label());
+            let at_once = many(way).zip(many(Way::ApiComposition)).map_or(String::new(), |(own, composed)| {
+                let rate = own.answers_per_second;
+                format!("{rate:>14.0}{:>15.1}", rate / composed.answers_per_second)
+            });
+            println!("    {:<34}{p50:>10}{p99:>10}{answers:>12.0}{live:>13}{composed:>15}{at_once}", way.label());
         }
     }
 }

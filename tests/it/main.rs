@@ -2,6 +2,7 @@
 
 mod cli;
 mod crash;
+mod embedded;
 mod errors;
 mod oracle;
 mod slope;
