@@ -15,6 +15,7 @@
 //! | [`change`] | what flows: rows, keys, deltas, events, positions |
 //! | [`catalog`] | what is declared in `views/*.sql` |
 //! | [`source`] | the outside world in: SQLite |
+//! | `dialect` | PostgreSQL's meaning of SQL on DataFusion's planner |
 //! | [`plan`] | from SQL to operators over keyed relations |
 //! | [`store`] | RocksDB: journal, published epochs, checkpoints; the status board |
 //! | [`dataflow`] | the operators, one epoch at a time |
@@ -51,6 +52,8 @@ pub mod change;
 pub mod catalog;
 
 pub mod source;
+
+mod dialect;
 
 pub mod plan;
 

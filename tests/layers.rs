@@ -8,10 +8,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("change", &[]),
     ("catalog", &["change"]),
     ("source", &["change", "catalog"]),
-    ("plan", &["change", "catalog"]),
+    ("dialect", &[]),
+    ("plan", &["change", "catalog", "dialect"]),
     ("store", &["change", "catalog"]),
     ("dataflow", &["change", "plan", "store"]),
-    ("serve", &["change", "catalog", "store"]),
+    ("serve", &["change", "catalog", "dialect", "store"]),
     ("engine", &["change", "catalog", "source", "plan", "store", "dataflow"]),
     ("demo", &["change", "catalog", "source", "plan", "store", "dataflow", "serve", "engine"]),
 ];

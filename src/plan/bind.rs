@@ -20,7 +20,7 @@ use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
-use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext};
+use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -31,6 +31,7 @@ use super::refusal::{Planned, Refusal};
 use super::types::arrow_schema;
 use crate::catalog::View;
 use crate::change::Schema;
+use crate::dialect;
 
 /// Knows the functions, and the relations defined so far.
 pub(crate) struct Binder {
@@ -53,7 +54,10 @@ impl Binder {
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         options.optimizer.filter_null_join_keys = false;
         options.optimizer.skip_failed_rules = false;
-        let functions = SessionStateBuilder::new().with_default_features().build();
+        let functions = SessionStateBuilder::new()
+            .with_default_features()
+            .with_scalar_functions(dialect::scalar_functions())
+            .build();
         Binder { functions, options: Arc::new(options), relations: HashMap::new() }
     }
 
@@ -85,7 +89,7 @@ impl Binder {
     pub(crate) fn bind(&self, view: &View) -> Planned<Bound> {
         let plan = self.parse(&view.query)?;
         let names = output_names(view, &plan)?;
-        let plan = Analyzer::new().execute_and_check(plan, &self.options, |_, _| {})?;
+        let plan = dialect::analyzer().execute_and_check(plan, &self.options, |_, _| {})?;
         let context = OptimizerContext::new_with_config_options(self.options.clone());
         let context = context.without_query_execution_start_time();
         let rules = Optimizer::with_rules(vec![

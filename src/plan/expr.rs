@@ -330,6 +330,14 @@ impl Lowering<'_> {
 /// Refuses what has no lasting value, or no value at all here.
 fn check_function(expr: &Expr) -> Planned<()> {
     match expr {
+        Expr::ScalarFunction(function) if matches!(function.name(), "struct" | "named_struct") => {
+            let refusal = Refusal::new("rows as values are not supported").at_words("(");
+            Err(refusal.hint("compare column by column: a = 1 AND b = 2"))
+        }
+        Expr::SimilarTo(_) => {
+            let refusal = Refusal::new("SIMILAR TO is not supported").at_words("similar to");
+            Err(refusal.hint("use LIKE, or ~ with a regular expression"))
+        }
         Expr::ScalarFunction(function) => match function.func.signature().volatility {
             Volatility::Immutable => Ok(()),
             Volatility::Stable => {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod crash;
+mod dialect;
 mod embedded;
 mod errors;
 mod oracle;

@@ -20,7 +20,6 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::Analyzer;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -28,13 +27,13 @@ use futures::StreamExt;
 
 use super::arrow_json::{Values, sql_name};
 use super::cache::Cache;
-use super::checked::CheckArithmetic;
 use super::failure::problem;
 use super::statement::{Statement, prepare};
 use super::table::Table;
 use super::workers::Slot;
 use super::yielding::yielding;
 use super::{close, functions, open, parameters};
+use crate::dialect;
 use crate::serve::options::ServeError;
 use crate::serve::problem::Problem;
 use crate::serve::served::Directory;
@@ -239,8 +238,8 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
     options.sql_parser.default_null_ordering = "nulls_max".into();
     // A filter that grows while a plan runs would stay in the cached plan.
     options.optimizer.enable_dynamic_filter_pushdown = false;
-    let mut analyzer = Analyzer::new();
-    analyzer.rules.push(Arc::new(CheckArithmetic::new()));
+    let mut analyzer = dialect::analyzer();
+    analyzer.rules.extend(dialect::number_rules());
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

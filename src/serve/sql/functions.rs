@@ -10,6 +10,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use super::sum::CheckedSum;
+use crate::dialect;
 
 const SCALAR: &[&str] = &[
     "abs",
@@ -63,6 +64,7 @@ const SCALAR: &[&str] = &[
     "lower",
     "ltrim",
     "make_date",
+    "mod",
     "nanvl",
     "now",
     "nullif",
@@ -94,8 +96,7 @@ const SCALAR: &[&str] = &[
     "substr_index",
     "tan",
     "tanh",
-    "to_char",
-    "to_date",
+    "text",
     "to_hex",
     "to_timestamp",
     "to_timestamp_micros",
@@ -176,8 +177,7 @@ const WINDOW: &[&str] = &[
 ];
 
 pub(super) fn scalars() -> Vec<Arc<ScalarUDF>> {
-    let all = SessionStateDefaults::default_scalar_functions();
-    all.into_iter().filter(|it| is_scalar(it.name())).collect()
+    dialect::scalar_functions().into_iter().filter(|it| is_scalar(it.name())).collect()
 }
 
 /// Whether `name` is a function of one row that may be called.

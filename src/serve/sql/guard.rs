@@ -134,7 +134,6 @@ fn check_one(expr: &Expr, accepted: &mut Accepted) -> Result<(), Problem> {
         | Expr::Literal(..)
         | Expr::BinaryExpr(_)
         | Expr::Like(_)
-        | Expr::SimilarTo(_)
         | Expr::Not(_)
         | Expr::IsNotNull(_)
         | Expr::IsNull(_)
@@ -157,6 +156,8 @@ fn check_one(expr: &Expr, accepted: &mut Accepted) -> Result<(), Problem> {
         | Expr::Placeholder(_)
         | Expr::OuterReferenceColumn(..)
         | Expr::Unnest(_) => Ok(()),
+        // DataFusion takes the pattern for a regular expression.
+        Expr::SimilarTo(_) => Err(unsupported("SIMILAR TO").hint("use LIKE, or ~ with a regular expression")),
         Expr::ScalarVariable(..) => Err(read_only("variables cannot be read")),
         Expr::SetComparison(_) => Err(unsupported("a comparison with ANY or ALL of a subquery")),
         _ => Err(unsupported("an expression of this kind")),

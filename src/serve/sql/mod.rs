@@ -16,7 +16,6 @@
 
 mod arrow_json;
 mod cache;
-mod checked;
 mod columns;
 mod engine;
 mod expansion;

@@ -1,24 +1,27 @@
-//! Integer `+ - *` and unary minus that fail instead of wrapping.
+//! Integer `+ - *` and unary minus that fail instead of wrapping, and floats that are not divided by zero.
 //!
-//! DataFusion's operators wrap around; an analyzer rule, run after types are settled, replaces them by functions
-//! that use Arrow's checked kernels. The functions are not registered, so no query can name them.
+//! DataFusion's operators wrap around, and give infinity; an analyzer rule, run after types are settled, replaces them
+//! by functions that use Arrow's checked kernels. The functions are not registered, so no query can name them.
 
 use std::sync::Arc;
 
-use datafusion::arrow::compute::kernels::numeric::{add, mul, sub};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::compute::kernels::numeric::{add, div, mul, sub};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use super::arguments::over_arrays;
+use super::rewrite::rewrite_plan;
 
 /// The analyzer rule.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(super) struct CheckArithmetic {
     add: Arc<ScalarUDF>,
     subtract: Arc<ScalarUDF>,
     multiply: Arc<ScalarUDF>,
+    divide: Arc<ScalarUDF>,
 }
 
 impl CheckArithmetic {
@@ -35,6 +39,7 @@ impl CheckArithmetic {
             add: function(Operation::Add),
             subtract: function(Operation::Subtract),
             multiply: function(Operation::Multiply),
+            divide: function(Operation::Divide),
         }
     }
 
@@ -48,10 +53,13 @@ impl CheckArithmetic {
                     Operator::Plus => &self.add,
                     Operator::Minus => &self.subtract,
                     Operator::Multiply => &self.multiply,
+                    Operator::Divide => &self.divide,
                     _ => return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
                 };
                 let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-                if left_type.is_integer() && left_type == right_type {
+                let checked =
+                    if op == Operator::Divide { left_type == DataType::Float64 } else { left_type.is_integer() };
+                if checked && left_type == right_type {
                     return Ok(call(function, *left, *right));
                 }
                 Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
@@ -75,20 +83,7 @@ impl AnalyzerRule for CheckArithmetic {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = plan.transform_up_with_subqueries(|node| {
-            let mut schema = merge_schema(&node.inputs());
-            if node.inputs().is_empty() {
-                schema.merge(node.schema());
-            }
-            let names = NamePreserver::new(&node);
-            let node = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let expr = expr.transform_up(|expr| self.rewrite(expr, &schema))?;
-                Ok(expr.update_data(|expr| name.restore(expr)))
-            })?;
-            node.map_data(LogicalPlan::recompute_schema)
-        });
-        Ok(rewritten?.data)
+        rewrite_plan(plan, &|expr, schema| self.rewrite(expr, schema))
     }
 }
 
@@ -97,6 +92,7 @@ enum Operation {
     Add,
     Subtract,
     Multiply,
+    Divide,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -117,6 +113,7 @@ impl ScalarUDFImpl for Checked {
             Operation::Add => "checked_add",
             Operation::Subtract => "checked_subtract",
             Operation::Multiply => "checked_multiply",
+            Operation::Divide => "checked_divide",
         }
     }
 
@@ -130,20 +127,25 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args.args.iter().all(|it| matches!(it, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { args.number_rows };
-        let arrays = args.args.into_iter().map(|it| it.into_array(rows)).collect::<Result<Vec<_>>>()?;
-        let [left, right] = &arrays[..] else {
-            return Err(DataFusionError::Internal("checked arithmetic takes two arguments".into()));
-        };
-        let result = match self.operation {
-            Operation::Add => add(left, right),
-            Operation::Subtract => sub(left, right),
-            Operation::Multiply => mul(left, right),
-        }?;
-        if constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
-        }
-        Ok(ColumnarValue::Array(result))
+        over_arrays(args, |arrays| {
+            let [left, right] = arrays else {
+                return Err(DataFusionError::Internal("checked arithmetic takes two arguments".into()));
+            };
+            Ok(match self.operation {
+                Operation::Add => add(left, right),
+                Operation::Subtract => sub(left, right),
+                Operation::Multiply => mul(left, right),
+                Operation::Divide => {
+                    let divisors = right.as_primitive::<Float64Type>();
+                    // A divisor counts only where there is something to divide.
+                    if (0..right.len())
+                        .any(|row| left.is_valid(row) && right.is_valid(row) && divisors.value(row) == 0.0)
+                    {
+                        return Err(ArrowError::DivideByZero.into());
+                    }
+                    div(left, right)
+                }
+            }?)
+        })
     }
 }

@@ -1,0 +1,71 @@
+//! PostgreSQL's meaning of SQL on DataFusion's planner, the same for views and for queries.
+//!
+//! Where both know a function, an operator or a cast by one name and differ in what it gives, PostgreSQL's meaning is put
+//! in its place by analyzer rules; where that is not done, the function is left out, so that it is refused and never
+//! answers something else.
+
+mod arguments;
+mod checked;
+mod function;
+mod meaning;
+mod numbers;
+mod rewrite;
+mod text;
+mod to_timestamp;
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
+
+use self::checked::CheckArithmetic;
+use self::function::Modulo;
+use self::meaning::Meaning;
+use self::numbers::RoundNumbers;
+use self::text::CastToText;
+use self::to_timestamp::ToTimestamp;
+
+/// Functions that have PostgreSQL's name and another meaning (`to_char` knows other patterns), and functions that tell
+/// about Arrow or make values of types there are none of here.
+const FOREIGN: [&str; 12] = [
+    "arrow_cast",
+    "arrow_field",
+    "arrow_metadata",
+    "arrow_try_cast",
+    "arrow_typeof",
+    "get_field",
+    "named_struct",
+    "struct",
+    "to_char",
+    "to_date",
+    "to_time",
+    "version",
+];
+
+/// The functions of one row.
+pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let all = SessionStateDefaults::default_scalar_functions();
+    let kept = all.into_iter().filter(|it| !FOREIGN.contains(&it.name()) && it.name() != "to_timestamp");
+    let named = kept.map(|it| match it.name() {
+        "signum" => Arc::new(it.as_ref().clone().with_aliases(["sign"])),
+        "ceil" => Arc::new(it.as_ref().clone().with_aliases(["ceiling"])),
+        _ => it,
+    });
+    let own = [ScalarUDF::new_from_impl(ToTimestamp::new()), ScalarUDF::new_from_impl(Modulo::new())];
+    named.chain(own.map(Arc::new)).collect()
+}
+
+/// The rules that type a query. Arithmetic and casts of numbers are left to those who compute them themselves.
+pub(crate) fn analyzer() -> Analyzer {
+    let mut analyzer = Analyzer::new();
+    // Before types are settled, since it changes some.
+    analyzer.rules.insert(0, Arc::new(Meaning::new()));
+    analyzer.rules.push(Arc::new(CastToText::new()));
+    analyzer
+}
+
+/// What makes DataFusion's own arithmetic and casts of numbers PostgreSQL's; they come after [`analyzer`]'s rules.
+pub(crate) fn number_rules() -> [Arc<dyn AnalyzerRule + Send + Sync>; 2] {
+    [Arc::new(RoundNumbers::new()), Arc::new(CheckArithmetic::new())]
+}
