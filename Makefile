@@ -8,15 +8,19 @@ CARGO := cargo
 PROFILE := --release --locked
 BIN := $(CARGO_TARGET_DIR)/release/vantage
 ARGS ?=
+PREFIX ?= $(HOME)/.local
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: ## Install the system packages the build needs
 	@bash deploy/setup.sh
 
 build: setup ## Build the binary
 	$(CARGO) build $(PROFILE)
+
+install: build ## Install the binary (PREFIX=/usr/local)
+	install -D $(BIN) $(DESTDIR)$(PREFIX)/bin/vantage
 
 demo: build ## A shop of five services, served from views (ARGS="--products 10000 --seconds 20")
 	@$(BIN) demo $(ARGS)
@@ -38,4 +42,4 @@ lint: setup ## Format, clippy, documentation
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps --document-private-items
 
-.PHONY: help setup build demo test bench bench-engine bench-capture lint
+.PHONY: help setup build install demo test bench bench-engine bench-capture lint

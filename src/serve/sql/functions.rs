@@ -96,7 +96,6 @@ const SCALAR: &[&str] = &[
     "substr_index",
     "tan",
     "tanh",
-    "text",
     "to_hex",
     "to_timestamp",
     "to_timestamp_micros",

@@ -141,10 +141,14 @@ impl<'a> Follower<'a> {
             }
             let limit = if at.forced { usize::MAX } else { MANY };
             let found = self.read(|it| {
-                it.check_schema()?;
+                if !it.is_schema_current()? {
+                    return Ok(None);
+                }
                 let Follower { connection, layout, builder, .. } = it;
-                stream::read(connection, layout, at.head, &it.copied, limit, builder)
+                stream::read(connection, layout, at.head, &it.copied, limit, builder).map(Some)
             })?;
+            // It changed since it was verified a moment ago, which says nothing yet about the tables that are read.
+            let Some(found) = found else { continue };
             match found {
                 Found::Events(events, head) => {
                     let moved = self.position_at(head) != self.life.position;
@@ -240,10 +244,14 @@ impl<'a> Follower<'a> {
 
     /// Inside a read transaction: fails when the layout is not the one of this transaction.
     pub(super) fn check_schema(&self) -> Result<(), Fault> {
-        match log::schema_version(&self.connection)? == self.layout.schema_version {
+        match self.is_schema_current()? {
             true => Ok(()),
             false => Err(Fault::Retry("the schema changed while it was read".into())),
         }
+    }
+
+    fn is_schema_current(&self) -> Result<bool, Fault> {
+        Ok(log::schema_version(&self.connection)? == self.layout.schema_version)
     }
 
     pub(super) fn head(&self) -> Result<Head, Fault> {
