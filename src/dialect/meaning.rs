@@ -14,6 +14,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 
 use super::function::{MODULO, redefined};
+use super::mixed::with_one_type;
 use super::rewrite::rewrite_plan;
 
 /// The analyzer rule.
@@ -32,6 +33,10 @@ impl Meaning {
     }
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let expr = match with_one_type(expr, schema) {
+            Transformed { data, transformed: true, .. } => return Ok(Transformed::yes(data)),
+            Transformed { data, .. } => data,
+        };
         match expr {
             Expr::ScalarFunction(call) => Ok(self.call(call)),
             Expr::BinaryExpr(it) if matches!(it.op, Operator::Plus | Operator::Minus) => moved_date(it, schema),

@@ -8,6 +8,7 @@ mod arguments;
 mod checked;
 mod function;
 mod meaning;
+mod mixed;
 mod numbers;
 mod rewrite;
 mod text;
