@@ -2,9 +2,10 @@
 //!
 //! Four ways answer a front end's three questions over one seeded shop: a join over the services' files in one SQLite
 //! connection, a composition of five HTTP services, Vantage over HTTP and Vantage in the process. First all ways must
-//! agree on a sample of questions, then each is timed, idle and while the services write. One caller asks one question
-//! at a time; what goes over HTTP is also asked by sixteen at once, since that is how it is used. An empty answer over
-//! HTTP is timed beside them: no way over HTTP can be faster than that on the machine at hand.
+//! agree on a sample of questions, then each is timed, idle and while the services write, in rounds that take turns so
+//! that all ways see the same machine and the same age of the data. One caller asks one question at a time; what goes
+//! over HTTP is also asked by sixteen at once, since that is how it is used. A bare HTTP server that answers with
+//! nothing is timed beside them: no way over HTTP can be faster than that on the machine at hand.
 
 mod ways;
 
@@ -37,6 +38,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Callers at once where many are measured.
 const MANY_CALLERS: usize = 16;
+
+/// How often the ways take turns.
+const ROUNDS: u32 = 3;
 
 /// Questions of each kind that all ways must agree on.
 const AGREED_QUESTIONS: usize = 200;
@@ -140,7 +144,9 @@ struct Bench {
     stage: Stage,
     services: [SocketAddr; 5],
     vantage: SocketAddr,
-    /// The servers' threads; the callers have one of their own.
+    /// A server that answers with nothing.
+    empty: SocketAddr,
+    /// The servers' threads; the callers have as many of their own.
     servers: Runtime,
     callers: Runtime,
 }
@@ -169,15 +175,15 @@ fn main() -> Result<()> {
 impl Bench {
     fn start(products: u64) -> Result<Bench> {
         let stage = Stage::set(products)?;
-        let runtime = || tokio::runtime::Builder::new_multi_thread();
-        let servers = runtime().worker_threads(2).enable_all().build()?;
-        let callers = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let (servers, callers) = (runtime()?, runtime()?);
         let services = servers.block_on(services::start(&stage.shop))?;
+        let empty = servers.block_on(services::start_empty())?;
         let listener = servers.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
         let vantage = listener.local_addr()?;
         let board = Arc::clone(stage.engine.board());
         servers.spawn(serve(listener, board, ServeOptions::default(), std::future::pending()));
-        Ok(Bench { stage, services, vantage, servers, callers })
+        Ok(Bench { stage, services, vantage, empty, servers, callers })
     }
 
     async fn caller(&self, way: Way) -> Result<Caller> {
@@ -186,7 +192,7 @@ impl Bench {
             Way::ApiComposition => Caller::Composed(Box::new(Composition::connect(self.services).await?)),
             Way::VantageHttp => Caller::OverHttp(OverHttp::connect(self.vantage).await?),
             Way::VantageInProcess => Caller::InProcess(Box::new(InProcess::open(&self.stage.engine)?)),
-            Way::EmptyHttp => Caller::Empty(Client::connect(self.vantage, None).await?),
+            Way::EmptyHttp => Caller::Empty(Client::connect(self.empty, None).await?),
         })
     }
 
@@ -221,19 +227,28 @@ impl Bench {
         let traffic = (rate > 0.0).then(|| Traffic::start(&self.stage.shop, rate, 5)).transpose()?;
         let mut figures = Vec::new();
         for kind in KINDS {
-            for way in TIMED {
-                for callers in [1, MANY_CALLERS].into_iter().take(if way.is_http() { 2 } else { 1 }) {
-                    let (answers, seconds, times) = self.callers.block_on(self.time(kind, way, callers, duration))?;
-                    figures.push(Figure {
-                        products,
-                        changes_per_second: rate,
-                        kind,
-                        way,
-                        callers,
-                        answers_per_second: answers as f64 / seconds,
-                        times: times.quantiles().context("no answer within the time")?,
-                    });
+            let questions: Arc<[Question]> = kind.questions(&self.stage.shop, 10_000, 7).into();
+            let both = |way: Way| [1, MANY_CALLERS].into_iter().take(if way.is_http() { 2 } else { 1 });
+            let asked: Vec<(Way, usize)> =
+                TIMED.into_iter().flat_map(|way| both(way).map(move |it| (way, it))).collect();
+            let askers = asked.iter().map(|(way, count)| self.callers.block_on(self.askers(*way, *count, &questions)));
+            let mut askers = askers.collect::<Result<Vec<_>>>()?;
+            let mut timed: Vec<Timed> = asked.iter().map(|_| Timed::default()).collect();
+            for _ in 0..ROUNDS {
+                for (askers, timed) in askers.iter_mut().zip(&mut timed) {
+                    self.callers.block_on(timed.add(askers, duration / ROUNDS))?;
                 }
+            }
+            for ((way, callers), timed) in asked.into_iter().zip(timed) {
+                figures.push(Figure {
+                    products,
+                    changes_per_second: rate,
+                    kind,
+                    way,
+                    callers,
+                    answers_per_second: timed.times.len() as f64 / timed.seconds,
+                    times: timed.times.quantiles().context("no answer within the time")?,
+                });
             }
         }
         if let Some(written) = traffic.map(Traffic::stop).transpose()? {
@@ -247,36 +262,69 @@ impl Bench {
         Ok(figures)
     }
 
-    /// Answers, seconds and times of `callers` that ask one question after the other.
-    async fn time(&self, kind: Kind, way: Way, callers: usize, duration: Duration) -> Result<(usize, f64, Latencies)> {
-        let questions = kind.questions(&self.stage.shop, 10_000, 7);
-        let mut asking = Vec::new();
-        for start in 0..callers {
-            let (mut caller, questions) = (self.caller(way).await?, &questions);
-            asking.push(async move {
-                let mut times = Latencies::new();
-                let mut next = questions.iter().cycle().skip(start * questions.len() / callers).copied();
-                // Warm: statements prepared, pages cached, connections opened.
-                for question in next.by_ref().take(50) {
-                    caller.ask(question).await?;
-                }
-                let begin = Instant::now();
-                while begin.elapsed() < duration {
-                    let Some(question) = next.next() else { break };
-                    let asked = Instant::now();
-                    std::hint::black_box(caller.ask(question).await?);
-                    times.push(asked.elapsed());
-                }
-                anyhow::Ok((times, begin.elapsed()))
-            });
+    /// Callers of one way that begin at different questions.
+    async fn askers(&self, way: Way, count: usize, questions: &Arc<[Question]>) -> Result<Vec<Asker>> {
+        let mut askers = Vec::new();
+        for nth in 0..count {
+            let (caller, questions) = (self.caller(way).await?, Arc::clone(questions));
+            let mut asker = Asker { caller, next: nth * questions.len() / count, questions };
+            // Warm: statements prepared, pages cached, connections opened.
+            for _ in 0..50 {
+                asker.ask().await?;
+            }
+            askers.push(asker);
         }
-        let mut all = Latencies::new();
+        Ok(askers)
+    }
+}
+
+/// One caller and where it is in the questions, which it asks over and over.
+struct Asker {
+    caller: Caller,
+    questions: Arc<[Question]>,
+    next: usize,
+}
+
+impl Asker {
+    async fn ask(&mut self) -> Result<()> {
+        let question = self.questions[self.next % self.questions.len()];
+        self.next += 1;
+        std::hint::black_box(self.caller.ask(question).await?);
+        Ok(())
+    }
+
+    async fn ask_for(mut self, duration: Duration) -> Result<(Asker, Latencies, Duration)> {
+        let mut times = Latencies::new();
+        let begin = Instant::now();
+        while begin.elapsed() < duration {
+            let asked = Instant::now();
+            self.ask().await?;
+            times.push(asked.elapsed());
+        }
+        Ok((self, times, begin.elapsed()))
+    }
+}
+
+/// What some callers came to.
+#[derive(Default)]
+struct Timed {
+    times: Latencies,
+    seconds: f64,
+}
+
+impl Timed {
+    /// Adds a round in which all `askers` ask at once.
+    async fn add(&mut self, askers: &mut Vec<Asker>, duration: Duration) -> Result<()> {
+        let asking: Vec<_> = askers.drain(..).map(|asker| tokio::spawn(asker.ask_for(duration))).collect();
         let mut longest = Duration::ZERO;
-        for (times, took) in futures::future::try_join_all(asking).await? {
-            all.extend(times);
+        for asked in asking {
+            let (asker, times, took) = asked.await??;
+            askers.push(asker);
+            self.times.extend(times);
             longest = longest.max(took);
         }
-        Ok((all.len(), longest.as_secs_f64(), all))
+        self.seconds += longest.as_secs_f64();
+        Ok(())
     }
 }
 

@@ -130,7 +130,7 @@ impl Caller {
             Caller::OverHttp(it) => it.ask(question).await,
             Caller::InProcess(it) => it.ask(question),
             Caller::Empty(client) => {
-                client.get("/livez").await?;
+                client.get("/").await?;
                 Ok(Answer::Nothing)
             }
         }

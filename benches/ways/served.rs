@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use vantage::change::{Datum, Row};
+use vantage::change::{DataType, Datum, Row};
 use vantage::demo::client::Client;
 use vantage::engine::{Engine, Listing, View};
 
@@ -49,10 +49,26 @@ impl OverHttp {
 #[derive(Clone)]
 pub(crate) struct InProcess {
     card: View,
+    /// Where the card's columns are, in the order of [`CARD_COLUMNS`].
+    card_cells: [(usize, DataType); 12],
     page: Arc<Listing>,
     bestsellers: Arc<Listing>,
 }
 
+const CARD_COLUMNS: [&str; 12] = [
+    "id",
+    "sku",
+    "name",
+    "brand_id",
+    "brand",
+    "category_id",
+    "category",
+    "price_cents",
+    "list_price_cents",
+    "stock",
+    "reviews",
+    "rating",
+];
 const PAGE_COLUMNS: [&str; 8] = ["id", "name", "brand", "price_cents", "stock", "reviews", "rating", "units_sold"];
 const BESTSELLER_COLUMNS: [&str; 6] = ["place", "id", "name", "brand", "price_cents", "units_sold"];
 
@@ -63,8 +79,16 @@ impl InProcess {
             let listing = engine.view(view).and_then(|it| it.listing(index, columns));
             listing.map(Arc::new).with_context(|| format!("{view} or {index} is not served"))
         };
+        let card = engine.view("product_card").context("product_card is not served")?;
+        let mut card_cells = [(0, DataType::Int64); 12];
+        for (cell, name) in card_cells.iter_mut().zip(CARD_COLUMNS) {
+            let schema = &card.relation().schema;
+            let column = schema.index_of(name).with_context(|| format!("product_card has no {name}"))?;
+            *cell = (column, schema.data_type(column));
+        }
         Ok(InProcess {
-            card: engine.view("product_card").context("product_card is not served")?,
+            card,
+            card_cells,
             page: listing("category_page", "category_page_by_rating", &PAGE_COLUMNS)?,
             bestsellers: listing("bestsellers", "bestsellers_by_place", &BESTSELLER_COLUMNS)?,
         })
@@ -75,7 +99,11 @@ impl InProcess {
         Ok(match question {
             Question::Card(id) => {
                 let row = self.card.get(&[Datum::Int(id)])?;
-                Answer::Card(row.map(|row| card(&self.card, &row)).transpose()?)
+                let cell = |row, at| {
+                    let (column, data_type): (usize, DataType) = self.card_cells[at];
+                    Row::get(row, column, data_type)
+                };
+                Answer::Card(row.map(|row| card(|at| cell(&row, at))).transpose()?)
             }
             Question::Page(category) => {
                 let rows = self.page.first(&self.page.epoch(), &[Datum::Int(category)], PAGE_ROWS)?;
@@ -114,22 +142,22 @@ fn float(cell: Datum<'_>) -> Result<Option<f64>> {
     }
 }
 
-fn card(view: &View, row: &Row) -> Result<Card> {
-    let cell = |column: &str| view.cell(row, column).with_context(|| format!("product_card has no {column}"));
-    let list_price = cell("list_price_cents")?;
+/// Cells in the order of [`CARD_COLUMNS`].
+fn card<'r>(cell: impl Fn(usize) -> Datum<'r>) -> Result<Card> {
+    let list_price = cell(8);
     Ok(Card {
-        id: int(cell("id")?)?,
-        sku: text(cell("sku")?)?,
-        name: text(cell("name")?)?,
-        brand_id: int(cell("brand_id")?)?,
-        brand: text(cell("brand")?)?,
-        category_id: int(cell("category_id")?)?,
-        category: text(cell("category")?)?,
-        price_cents: int(cell("price_cents")?)?,
+        id: int(cell(0))?,
+        sku: text(cell(1))?,
+        name: text(cell(2))?,
+        brand_id: int(cell(3))?,
+        brand: text(cell(4))?,
+        category_id: int(cell(5))?,
+        category: text(cell(6))?,
+        price_cents: int(cell(7))?,
         list_price_cents: if list_price == Datum::Null { None } else { Some(int(list_price)?) },
-        stock: int(cell("stock")?)?,
-        reviews: int(cell("reviews")?)?,
-        rating: float(cell("rating")?)?,
+        stock: int(cell(9))?,
+        reviews: int(cell(10))?,
+        rating: float(cell(11))?,
     })
 }
 

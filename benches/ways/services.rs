@@ -162,11 +162,20 @@ pub(crate) async fn start(shop: &Shop) -> Result<[SocketAddr; 5]> {
             Service::Reviews => Router::new().route("/ratings", post(ratings)),
             Service::Orders => Router::new().route("/sales", post(sales)),
         };
-        let listener = tokio::net::TcpListener::bind(*address).await?;
-        *address = listener.local_addr()?;
-        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| _ = stream.set_nodelay(true));
-        let service = routes.with_state(Pool::new(shop, service));
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        *address = listen(routes.with_state(Pool::new(shop, service))).await?;
     }
     Ok(addresses)
+}
+
+/// Starts a server that answers with nothing.
+pub(crate) async fn start_empty() -> Result<SocketAddr> {
+    listen(Router::new().route("/", get(|| async {}))).await
+}
+
+async fn listen(routes: Router) -> Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| _ = stream.set_nodelay(true));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(address)
 }

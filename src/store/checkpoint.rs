@@ -14,7 +14,8 @@ use rocksdb::SstFileWriter;
 use crate::change::Position;
 
 use super::arena::Arena;
-use super::database::{Base, Database};
+use super::base::Base;
+use super::database::Database;
 use super::error::StoreError;
 use super::meta::{CheckpointNote, META, encode_checkpoint, encode_positions};
 use super::range::write_stored_key;

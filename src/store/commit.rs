@@ -11,8 +11,9 @@ use std::time::Instant;
 use crate::change::{Position, RelationId, Row};
 
 use super::arena::{Appender, Arena};
+use super::base::Base;
 use super::checkpoint::{Checkpointer, Frozen};
-use super::database::{Base, Database, StoreOptions};
+use super::database::{Database, StoreOptions};
 use super::durability::{Durability, Syncer};
 use super::epoch::Epoch;
 use super::error::StoreError;

@@ -1,4 +1,4 @@
-//! RocksDB twice: the checkpointed rows and the journal, their options, and sights of the rows that stay as they are.
+//! RocksDB twice: the checkpointed rows and the journal, and their options.
 //!
 //! Rows lie under `[relation u32][key]` and are only ever written by ingesting sorted files, so their memtable stays
 //! empty. The journal holds one entry an epoch, oldest first. They are databases of their own because taking a file
@@ -7,30 +7,21 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DataBlockIndexType, ErrorKind, FlushOptions, IngestExternalFileOptions, Options, ReadOptions, Snapshot,
-    SstFileWriter, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DataBlockIndexType,
+    ErrorKind, FlushOptions, IngestExternalFileOptions, Options, SstFileWriter, WriteOptions,
 };
-use self_cell::self_cell;
-
-use crate::change::{RelationId, Row};
 
 use super::error::StoreError;
-use super::range::{KeyRange, write_stored_key};
 
 /// Sorted files of the first level are merged once there are this many; measured as the cheapest for checkpoints.
 const LEVEL_ZERO_FILES: i32 = 16;
 
 /// How long to wait before asking again whether RocksDB takes writes.
 const HELD_BACK_PAUSE: Duration = Duration::from_millis(1);
-
-/// How many misses are looked up in one call, which bounds the blocks pinned at a time.
-const LOOKUP_KEYS_MAX: usize = 1024;
 
 /// How large the store may grow its buffers, and when it makes checkpoints.
 #[derive(Debug, Clone)]
@@ -218,8 +209,13 @@ impl Database {
         self.journal.property_int_value("rocksdb.background-errors").ok().flatten().unwrap_or(0)
     }
 
+    /// The checkpointed rows.
+    pub(super) fn rows(&self) -> &DB {
+        &self.db
+    }
+
     /// The only column family of the rows; some calls of the crate exist with a family only.
-    fn family(&self) -> Result<&ColumnFamily, StoreError> {
+    pub(super) fn family(&self) -> Result<&ColumnFamily, StoreError> {
         let family = self.db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME);
         family.ok_or_else(|| StoreError::Corrupt("the rows have no column family".to_owned()))
     }
@@ -267,121 +263,4 @@ fn journal_options(options: &StoreOptions) -> Result<Options, StoreError> {
     // The little that does reach a file is forgotten soon.
     journal.set_compression_type(DBCompressionType::None);
     Ok(journal)
-}
-
-struct Sight<'a> {
-    snapshot: Snapshot<'a>,
-    reading: ReadOptions,
-}
-
-self_cell!(
-    struct Pinned {
-        owner: Arc<Database>,
-        #[covariant]
-        dependent: Sight,
-    }
-);
-
-/// The checkpointed rows as of one checkpoint, whatever is ingested later.
-pub(super) struct Base {
-    pinned: Pinned,
-    epoch: u64,
-}
-
-impl std::fmt::Debug for Base {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Base").field("epoch", &self.epoch).finish()
-    }
-}
-
-impl Base {
-    /// What `database` holds now, which is the state after `epoch`.
-    pub(super) fn new(database: Arc<Database>, epoch: u64) -> Base {
-        let pinned = Pinned::new(database, |database| {
-            let snapshot = database.db.snapshot();
-            let mut reading = ReadOptions::default();
-            reading.set_snapshot(&snapshot);
-            Sight { snapshot, reading }
-        });
-        Base { pinned, epoch }
-    }
-
-    /// The epoch whose state this is.
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    pub(super) fn get(&self, relation: RelationId, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let mut stored = Vec::new();
-        write_stored_key(relation, key, &mut stored);
-        let reading = &self.pinned.borrow_dependent().reading;
-        let found = self.pinned.borrow_owner().db.get_pinned_opt(&stored, reading)?;
-        found.map(|value| row_of(&stored, &value)).transpose()
-    }
-
-    /// The rows of `keys`, which are sorted.
-    pub(super) fn get_sorted(&self, relation: RelationId, keys: &[&[u8]]) -> Result<Vec<Option<Row>>, StoreError> {
-        let database = self.pinned.borrow_owner();
-        let family = database.family()?;
-        let reading = &self.pinned.borrow_dependent().reading;
-        let mut rows = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(LOOKUP_KEYS_MAX) {
-            let stored: Vec<Vec<u8>> = keys.iter().map(|key| super::range::stored_key(relation, key)).collect();
-            let found = database.db.batched_multi_get_cf_opt(family, &stored, true, reading);
-            for (stored, value) in stored.iter().zip(found) {
-                rows.push(value?.map(|value| row_of(stored, &value)).transpose()?);
-            }
-        }
-        Ok(rows)
-    }
-
-    /// A cursor over the rows of `range`; `None` when the range holds nothing.
-    pub(super) fn cursor(&self, relation: RelationId, range: &KeyRange, reverse: bool) -> Option<BaseCursor<'_>> {
-        let (lower, upper) = range.stored(relation)?;
-        let mut reading = ReadOptions::default();
-        reading.set_iterate_lower_bound(lower);
-        if let Some(upper) = upper {
-            reading.set_iterate_upper_bound(upper);
-        }
-        let mut rows = self.pinned.borrow_dependent().snapshot.raw_iterator_opt(reading);
-        if reverse {
-            rows.seek_to_last();
-        } else {
-            rows.seek_to_first();
-        }
-        Some(BaseCursor { rows, reverse })
-    }
-}
-
-/// A place among the checkpointed rows of a range.
-pub(super) struct BaseCursor<'a> {
-    rows: DBRawIterator<'a>,
-    reverse: bool,
-}
-
-impl BaseCursor<'_> {
-    /// The key of the row here; `None` at the end, unless reading failed.
-    pub(super) fn key(&self) -> Result<Option<&[u8]>, StoreError> {
-        match self.rows.key() {
-            Some(stored) => Ok(stored.get(4..)),
-            None => self.rows.status().map(|()| None).map_err(StoreError::from),
-        }
-    }
-
-    pub(super) fn row(&self) -> Result<Option<Row>, StoreError> {
-        self.rows.item().map(|(stored, value)| row_of(stored, value)).transpose()
-    }
-
-    pub(super) fn advance(&mut self) {
-        if self.reverse {
-            self.rows.prev();
-        } else {
-            self.rows.next();
-        }
-    }
-}
-
-fn row_of(stored: &[u8], value: &[u8]) -> Result<Row, StoreError> {
-    let row = Row::from_bytes(value).filter(|row| !row.is_tombstone() && stored.get(4..) == Some(row.key()));
-    row.ok_or_else(|| StoreError::Corrupt(format!("the value stored under {stored:02x?} is not its row")))
 }

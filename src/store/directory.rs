@@ -60,6 +60,18 @@ impl Directory {
         self.path.join("journal")
     }
 
+    /// Makes the journal survive a power loss as it was found: RocksDB fsyncs the log files it writes, and not those
+    /// that it read when it was opened.
+    pub(super) fn sync_journal(&self) -> Result<(), StoreError> {
+        for entry in std::fs::read_dir(self.journal())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|it| it == "log") {
+                File::open(path)?.sync_all()?;
+            }
+        }
+        Ok(File::open(self.journal())?.sync_all()?)
+    }
+
     pub(super) fn ingest(&self) -> PathBuf {
         self.path.join("ingest")
     }

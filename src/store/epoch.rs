@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::change::{Position, RelationId, Row};
 
 use super::arena::Appender;
-use super::database::Base;
+use super::base::Base;
 use super::error::StoreError;
 use super::range::KeyRange;
 use super::run::{Run, head_of};

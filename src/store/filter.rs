@@ -43,8 +43,12 @@ impl Filter {
 /// The word of a head and its two bits there: one cache line is read.
 #[inline]
 fn place(head: Head, words: usize) -> (usize, u64) {
-    let product = u128::from(head.0 ^ 0x9E37_79B9_7F4A_7C15) * u128::from(head.1 ^ 0xC2B2_AE3D_27D4_EB4F);
-    let hash = ((product >> 64) as u64 ^ product as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        (product >> 64) as u64 ^ product as u64
+    };
+    let hash = fold(head[0] ^ 0x9E37_79B9_7F4A_7C15, head[1] ^ 0xC2B2_AE3D_27D4_EB4F);
+    let hash = fold(hash ^ head[2] ^ 0x1656_67B1_9E37_79F9, 0x9E37_79B9_7F4A_7C15);
     let bits = 1 << (hash >> 58) | 1 << (hash >> 52 & 63);
     ((hash >> 8) as usize & (words - 1), bits)
 }
@@ -70,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_short_run_has_none() {
-        let filter = Filter::new((0..10usize).map(|number| (number as u64, 0)));
-        assert!(filter.may_hold((99, 99)));
+        let filter = Filter::new((0..10usize).map(|number| [number as u64, 0, 0]));
+        assert!(filter.may_hold([99, 99, 99]));
     }
 }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{DataType, Datum, Position, RelationId, Row, RowBuilder};
 
-use super::database::{Base, Database};
+use super::base::Base;
+use super::database::Database;
 use super::error::StoreError;
 use super::range::{KeyRange, stored_key};
 

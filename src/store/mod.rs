@@ -6,6 +6,7 @@
 //! ```
 
 mod arena;
+mod base;
 mod board;
 mod checkpoint;
 mod checksum;
@@ -18,6 +19,7 @@ mod error;
 mod filter;
 mod journal;
 mod meta;
+mod opening;
 mod range;
 mod recovery;
 mod run;

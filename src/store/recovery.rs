@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::change::Position;
 
 use super::arena::Appender;
-use super::database::{Base, Database, StoreOptions};
+use super::base::Base;
+use super::database::{Database, StoreOptions};
 use super::directory::{Directory, LastUse, boot};
 use super::error::StoreError;
 use super::journal::{Commit, decode};
@@ -58,6 +59,7 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
     let known = note.incarnation.max(redo.incarnation);
     let incarnation = next_incarnation(&directory, last_use.as_ref(), known, redo.epoch);
     directory.note_use(incarnation, false)?;
+    directory.sync_journal()?;
     directory.note_durable(incarnation, redo.epoch)?;
     Ok(Recovered {
         directory,

@@ -1,8 +1,8 @@
 //! A run: the changed rows of one or several epochs, sorted by relation and key, immutable.
 //!
-//! An entry holds the relation, the first 12 bytes of the key and the row's place in the arena, so that searching
-//! and merging read one array and look at rows only where longer keys agree in those bytes. Runs are shared by all
-//! epochs that contain them.
+//! An entry holds the relation, the first 20 bytes of the key and the row's place in the arena, so that searching
+//! and merging read one array and look at rows only where longer keys agree in those bytes: two numbers, or a number
+//! and the beginning of a text, are told apart without. Runs are shared by all epochs that contain them.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use std::ops::Bound;
 const MERGED_ROWS_MAX: usize = 64 * 1024;
 
 /// How many bytes of a key are in its entry.
-const HEAD_BYTES: usize = 12;
+const HEAD_BYTES: usize = 20;
 
 /// What entries are searched by: the relation and the first bytes of the key, in their order.
-pub(super) type Head = (u64, u64);
+pub(super) type Head = [u64; 3];
 
 /// Where the row or tombstone of one key is.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl Entry {
     }
 
     fn relation(&self) -> RelationId {
-        RelationId((self.head.0 >> 32) as u32)
+        RelationId((self.head[0] >> 32) as u32)
     }
 
     /// The order by relation and key, where `own` and `key` tell the rest of keys that are more than head.
@@ -186,12 +186,14 @@ impl Run {
 }
 
 /// What entries with this key are searched by.
+#[inline]
 pub(super) fn head_of(relation: RelationId, key: &[u8]) -> Head {
-    let mut bytes = [0; HEAD_BYTES];
+    let mut bytes = [0; 4 + HEAD_BYTES];
+    bytes[..4].copy_from_slice(&relation.0.to_be_bytes());
     let length = key.len().min(HEAD_BYTES);
-    bytes[..length].copy_from_slice(&key[..length]);
-    let head = bytes.iter().fold(u128::from(relation.0), |head, byte| head << 8 | u128::from(*byte));
-    ((head >> 64) as u64, head as u64)
+    bytes[4..4 + length].copy_from_slice(&key[..length]);
+    let word = |at: usize| bytes[at..at + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    [word(0), word(8), word(16)]
 }
 
 /// Appends the newest run and merges it with its older neighbours (never with the first `frozen` runs) while they
@@ -257,7 +259,9 @@ mod tests {
 
     #[test]
     fn keys_that_share_a_head_stay_apart() {
-        let keys: [&[u8]; 5] = [b"", b"\0", b"0123456789ab", b"0123456789ab\0", b"0123456789abc"];
+        let head = b"0123456789abcdefghij";
+        let longer = |last: u8| [&head[..], &[last]].concat();
+        let keys: [&[u8]; 5] = [b"", b"\0", head, &longer(0), &longer(b'k')];
         let reversed: Vec<&[u8]> = keys.iter().rev().copied().collect();
         let run = run_of(&mut Appender::new(), 7, &reversed);
         assert!(run.changes().map(|it| it.row().key()).eq(keys));
@@ -266,7 +270,7 @@ mod tests {
             assert_eq!(run.get(head_of(RelationId(7), key), key).map(Row::key), Some(key));
         }
         assert!(run.get(head_of(RelationId(8), b""), b"").is_none());
-        assert_eq!(run.slice(RelationId(7), &KeyRange::prefix(b"0123456789ab")).entries.len(), 3);
+        assert_eq!(run.slice(RelationId(7), &KeyRange::prefix(head)).entries.len(), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::change::{RelationId, Row};
 
-use super::database::BaseCursor;
+use super::base::BaseCursor;
 use super::epoch::Epoch;
 use super::error::StoreError;
 use super::range::KeyRange;
@@ -24,7 +24,8 @@ pub(super) fn scan(
     let newest_first = epoch.runs().iter().rev().map(|run| run.slice(relation, range));
     let mut runs = RunCursors { slices: newest_first.filter(|slice| !slice.is_empty()).collect(), reverse, next: None };
     runs.find_next();
-    let mut base = epoch.base().and_then(|base| base.cursor(relation, range, reverse));
+    let base = epoch.base().map(|base| base.cursor(relation, range, reverse, limit)).transpose()?;
+    let mut base = base.flatten();
     let mut rows = Vec::new();
     while rows.len() < limit {
         let changed = runs.next.map(|next| runs.peek(next));
