@@ -94,16 +94,17 @@ impl InProcess {
         })
     }
 
+    fn card_cell<'r>(&self, row: &'r Row, at: usize) -> Datum<'r> {
+        let (column, data_type) = self.card_cells[at];
+        row.get(column, data_type)
+    }
+
     /// The answer.
     pub(crate) fn ask(&self, question: Question) -> Result<Answer> {
         Ok(match question {
             Question::Card(id) => {
                 let row = self.card.get(&[Datum::Int(id)])?;
-                let cell = |row, at| {
-                    let (column, data_type): (usize, DataType) = self.card_cells[at];
-                    Row::get(row, column, data_type)
-                };
-                Answer::Card(row.map(|row| card(|at| cell(&row, at))).transpose()?)
+                Answer::Card(row.map(|row| card(|at| self.card_cell(&row, at))).transpose()?)
             }
             Question::Page(category) => {
                 let rows = self.page.first(&self.page.epoch(), &[Datum::Int(category)], PAGE_ROWS)?;

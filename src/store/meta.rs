@@ -58,7 +58,8 @@ pub(super) fn read_positions(database: &Database) -> Result<BTreeMap<String, Pos
 /// The engine's notes as of the checkpoint.
 pub(super) fn read_notes(base: &Base) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
     let mut notes = BTreeMap::new();
-    let Some(mut cursor) = base.cursor(META, &KeyRange::prefix(&[NOTE]), false) else { return Ok(notes) };
+    let cursor = base.cursor(META, &KeyRange::prefix(&[NOTE]), false, usize::MAX)?;
+    let Some(mut cursor) = cursor else { return Ok(notes) };
     while cursor.key()?.is_some() {
         if let Some(row) = cursor.row()? {
             let (name, value) = note_of(&row)?;
