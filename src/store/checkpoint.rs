@@ -4,6 +4,7 @@
 //! the journal is forgotten; a crash in between leaves journal entries that recovery recognises as contained.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -17,6 +18,7 @@ use super::arena::Arena;
 use super::base::Base;
 use super::database::Database;
 use super::error::StoreError;
+use super::log;
 use super::meta::{CheckpointNote, META, encode_checkpoint, encode_positions};
 use super::range::write_stored_key;
 use super::run::{Change, Run};
@@ -55,7 +57,7 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn start(database: Arc<Database>) -> Result<Checkpointer, StoreError> {
+    pub(super) fn start(database: Arc<Database>, journal: PathBuf) -> Result<Checkpointer, StoreError> {
         let (jobs, todo) = channel();
         let (done, outcomes) = channel();
         let work = move || {
@@ -68,7 +70,7 @@ impl Checkpointer {
                     }
                 };
                 let began = Instant::now();
-                let base = make(&database, &frozen);
+                let base = make(&database, &journal, &frozen);
                 // Let go of the rows first: who waits for the outcome may want them gone.
                 drop(frozen);
                 if done.send(Outcome { base, took: began.elapsed() }).is_err() {
@@ -130,12 +132,10 @@ fn thread_is_gone() -> StoreError {
     StoreError::Storage("the checkpoint thread ended unexpectedly".to_owned())
 }
 
-fn make(database: &Arc<Database>, frozen: &Frozen) -> Result<Base, StoreError> {
+fn make(database: &Arc<Database>, journal: &Path, frozen: &Frozen) -> Result<Base, StoreError> {
     database.ingest(|writer| fill(frozen, writer))?;
-    database.trim_journal(frozen.epoch)?;
-    let base = Base::new(database.clone(), frozen.epoch);
-    database.flush_journal()?;
-    Ok(base)
+    log::trim(journal, frozen.epoch)?;
+    Ok(Base::new(database.clone(), frozen.epoch))
 }
 
 /// Writes the newest version of every changed key, in key order, with the store's notes at their places.

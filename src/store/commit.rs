@@ -18,6 +18,7 @@ use super::durability::{Durability, Syncer};
 use super::epoch::Epoch;
 use super::error::StoreError;
 use super::journal::{Commit, encode};
+use super::log::{Log, frame};
 use super::meta::{META, move_positions, note_row};
 use super::range::{KeyRange, stored_key};
 use super::recovery::recover;
@@ -34,6 +35,7 @@ pub struct Store {
     // Ended first: its thread uses the database.
     checkpointer: Checkpointer,
     options: StoreOptions,
+    log: Log,
     database: Arc<Database>,
     durability: Arc<Durability>,
     base: Arc<Base>,
@@ -62,6 +64,7 @@ impl Store {
     /// Opens or creates the data directory `dir` and returns its newest epoch too.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<(Store, Arc<Epoch>), StoreError> {
         let recovered = recover(dir, &options)?;
+        let checkpointer = Checkpointer::start(recovered.database.clone(), recovered.directory.journal())?;
         let durability = Durability::new(recovered.directory, recovered.incarnation, recovered.epoch);
         let epoch = Arc::new(Epoch::new(
             recovered.epoch,
@@ -71,7 +74,8 @@ impl Store {
             Some(recovered.base.clone()),
         ));
         let store = Store {
-            checkpointer: Checkpointer::start(recovered.database.clone())?,
+            checkpointer,
+            log: recovered.log,
             options,
             database: recovered.database,
             durability: Arc::new(durability),
@@ -97,8 +101,7 @@ impl Store {
     }
 
     /// As [`Store::commit`], but leaves `commit` as it is unless it was applied. After [`StoreError::Full`] nothing was
-    /// applied and the same commit may be tried again: RocksDB looks for free space every few seconds and until then
-    /// refuses again. Any other error is final.
+    /// applied and the same commit may be tried again. Any other error is final.
     pub fn try_commit(&mut self, commit: &mut Commit) -> Result<Arc<Epoch>, StoreError> {
         self.durability.check()?;
         let adopted = self.adopt(self.must_wait());
@@ -110,7 +113,8 @@ impl Store {
         let began = Instant::now();
         let number = self.epoch.number() + 1;
         encode(number, self.epoch.incarnation(), commit, &mut self.entry);
-        self.durability.guard(self.database.append(number, &self.entry))?;
+        frame(&mut self.entry);
+        self.durability.guard(self.log.append(&self.entry))?;
         self.durability.note_committed(number);
         let journaled = Instant::now();
         let rows = commit.rows.len();
@@ -134,7 +138,7 @@ impl Store {
 
     /// A handle to [`Store::sync`] for another thread, so that commits need not wait for the disk.
     pub fn syncer(&self) -> Syncer {
-        Syncer { database: self.database.clone(), durability: self.durability.clone() }
+        Syncer { unsynced: self.log.unsynced(), durability: self.durability.clone() }
     }
 
     /// The newest epoch.
@@ -239,6 +243,11 @@ impl Store {
         self.since_frozen = (0, 0);
         let full = std::mem::replace(&mut self.appender, Appender::new());
         self.retired.push(full.arena().clone());
+        match self.log.rotate(self.epoch.number() + 1) {
+            // The segment goes on and is removed with a later checkpoint.
+            Err(error) if error.is_passing() => tracing::warn!(%error, "the journal could not begin another file"),
+            rotated => rotated?,
+        }
         self.checkpointer.begin(Frozen {
             runs: self.runs.clone(),
             epoch: self.epoch.number(),

@@ -3,11 +3,12 @@
 //! ```text
 //! PID            locked while open; holds the process id
 //! vantage.json   format, incarnation, the machine's boot, whether the last use was closed cleanly
-//! DURABLE        the newest epoch known to be fsynced, so that a damaged log is noticed
+//! DURABLE        the newest epoch known to be fsynced, so that a damaged journal is noticed
 //! rocksdb/       the checkpointed rows   ingest/   files on their way into it
 //! journal/       the epochs since
 //! ```
 
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 
-/// The newest format this version reads, and the one it writes.
-pub(super) const FORMAT: u64 = 1;
+/// The format this version reads and writes.
+pub(super) const FORMAT: u64 = 2;
 
 /// What `vantage.json` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,18 +61,6 @@ impl Directory {
         self.path.join("journal")
     }
 
-    /// Makes the journal survive a power loss as it was found: RocksDB fsyncs the log files it writes, and not those
-    /// that it read when it was opened.
-    pub(super) fn sync_journal(&self) -> Result<(), StoreError> {
-        for entry in std::fs::read_dir(self.journal())? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|it| it == "log") {
-                File::open(path)?.sync_all()?;
-            }
-        }
-        Ok(File::open(self.journal())?.sync_all()?)
-    }
-
     pub(super) fn ingest(&self) -> PathBuf {
         self.path.join("ingest")
     }
@@ -88,11 +77,13 @@ impl Directory {
             read => read?,
         };
         let corrupt = |error: serde_json::Error| StoreError::Corrupt(format!("{}: {error}", file.display()));
-        // A newer format may say everything else differently.
+        // Another format may say everything else differently.
         let OnlyFormat { format } = serde_json::from_slice(&bytes).map_err(corrupt)?;
-        if format > FORMAT {
-            let dir = self.path.display().to_string();
-            return Err(StoreError::NewerFormat { dir, found: format, supported: FORMAT });
+        let dir = self.path.display().to_string();
+        match format.cmp(&FORMAT) {
+            Ordering::Less => return Err(StoreError::OlderFormat { dir, found: format, supported: FORMAT }),
+            Ordering::Greater => return Err(StoreError::NewerFormat { dir, found: format, supported: FORMAT }),
+            Ordering::Equal => {}
         }
         serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
     }

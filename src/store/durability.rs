@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::database::Database;
 use super::directory::Directory;
 use super::error::StoreError;
+use super::log::Unsynced;
 
 /// The newest epochs committed and fsynced, and the failure that ended writing, if any.
 #[derive(Debug)]
@@ -55,12 +55,12 @@ impl Durability {
         result
     }
 
-    fn sync(&self, database: &Database) -> Result<u64, StoreError> {
+    fn sync(&self, unsynced: &Unsynced) -> Result<u64, StoreError> {
         self.check()?;
         let epoch = self.committed.load(Ordering::Acquire);
         if self.durable() < epoch {
             // After a failed fsync the kernel may have dropped what it could not write: never try again.
-            if let Err(error) = database.sync() {
+            if let Err(error) = unsynced.sync() {
                 let _ = self.failure.set(format!("fsync: {error}"));
                 return Err(error);
             }
@@ -78,13 +78,13 @@ impl Durability {
 /// Makes commits survive a power loss; may be used on another thread while commits go on.
 #[derive(Debug, Clone)]
 pub struct Syncer {
-    pub(super) database: Arc<Database>,
+    pub(super) unsynced: Arc<Unsynced>,
     pub(super) durability: Arc<Durability>,
 }
 
 impl Syncer {
     /// Fsyncs the log and returns the newest epoch that survives a power loss. After an error no commit is taken.
     pub fn sync(&self) -> Result<u64, StoreError> {
-        self.durability.sync(&self.database)
+        self.durability.sync(&self.unsynced)
     }
 }

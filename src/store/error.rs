@@ -32,6 +32,19 @@ pub enum StoreError {
         /// The newest format known here.
         supported: u64,
     },
+    /// A version of the program before 1.0 wrote the directory in a way that is no longer read.
+    #[error(
+        "the data directory {dir} has format {found}, and this version of vantage reads format {supported}: remove the \
+         directory, it is built anew from the sources"
+    )]
+    OlderFormat {
+        /// The directory.
+        dir: String,
+        /// Its format.
+        found: u64,
+        /// The format known here.
+        supported: u64,
+    },
     /// An earlier failure left it unknown what is on disk, so nothing more is written.
     #[error("the store stopped taking writes after an earlier failure: {0}")]
     Poisoned(String),

@@ -1,13 +1,12 @@
 //! The journal: one entry an epoch, holding everything the epoch changed, until a checkpoint contains it.
 //!
 //! ```text
-//! key    [epoch u64 big-endian]
-//! value  [format u8][checksum u64 of what follows][epoch u64][incarnation u64]
-//!        [count u32] × (name, log, id u64, nonce i64)          changed positions
-//!        [count u32] × (key, present u8, value if present)     changed meta
-//!        [count u32] × (relation u32, row)                     changed rows and tombstones
+//! [format u8][checksum u64 of what follows][epoch u64][incarnation u64]
+//! [count u32] × (name, log, id u64, nonce i64)          changed positions
+//! [count u32] × (key, present u8, value if present)     changed meta
+//! [count u32] × (relation u32, row)                     changed rows and tombstones
 //! ```
-//! All integers but the key are little-endian; names, logs, keys, values and rows are a u32 length and bytes. The
+//! Integers are little-endian; names, logs, keys, values and rows are a u32 length and bytes. The
 //! format is stored on disk: the golden test must only ever be extended. An entry that cannot be read back exactly
 //! is a named error, it is never skipped.
 
@@ -15,6 +14,7 @@ use crate::change::{Position, RelationId, Row};
 
 use super::checksum::checksum;
 use super::error::StoreError;
+use super::log::FRAME;
 
 const FORMAT: u8 = 1;
 const HEADER: usize = 9;
@@ -30,10 +30,10 @@ pub struct Commit {
     pub meta: Vec<(String, Option<Vec<u8>>)>,
 }
 
-/// Replaces `out` by the entry of `commit`.
+/// Replaces `out` by the entry of `commit`, behind the room its frame in the log takes.
 pub(super) fn encode(epoch: u64, incarnation: u64, commit: &Commit, out: &mut Vec<u8>) {
     out.clear();
-    out.extend_from_slice(&[0; HEADER]);
+    out.extend_from_slice(&[0; FRAME + HEADER]);
     out.extend_from_slice(&epoch.to_le_bytes());
     out.extend_from_slice(&incarnation.to_le_bytes());
     put_u32(commit.positions.len(), out);
@@ -56,14 +56,22 @@ pub(super) fn encode(epoch: u64, incarnation: u64, commit: &Commit, out: &mut Ve
         out.extend_from_slice(&relation.0.to_le_bytes());
         put_bytes(row.as_bytes(), out);
     }
-    let sum = checksum(&out[HEADER..]);
-    out[0] = FORMAT;
-    out[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+    let (header, body) = out[FRAME..].split_at_mut(HEADER);
+    header[0] = FORMAT;
+    header[1..].copy_from_slice(&checksum(body).to_le_bytes());
 }
 
-/// The incarnation and the commit of the entry stored under `epoch`.
-pub(super) fn decode(epoch: u64, entry: &[u8]) -> Result<(u64, Commit), StoreError> {
-    let corrupt = |what: &str| StoreError::Corrupt(format!("the journal entry of epoch {epoch} {what}"));
+/// An entry as it was read back.
+#[derive(Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) epoch: u64,
+    pub(super) incarnation: u64,
+    pub(super) commit: Commit,
+}
+
+/// Reads an entry that comes behind the one of epoch `last`.
+pub(super) fn decode(last: u64, entry: &[u8]) -> Result<Entry, StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("the journal entry behind epoch {last} {what}"));
     let (header, body) = entry.split_at_checked(HEADER).ok_or_else(|| corrupt("is cut off"))?;
     if header[0] != FORMAT {
         return Err(corrupt(&format!("has the unknown format {}", header[0])));
@@ -72,11 +80,7 @@ pub(super) fn decode(epoch: u64, entry: &[u8]) -> Result<(u64, Commit), StoreErr
         return Err(corrupt("does not match its checksum"));
     }
     let mut reader = Reader { rest: body };
-    let (stored, incarnation, commit) = reader.commit().ok_or_else(|| corrupt("is malformed"))?;
-    if stored != epoch {
-        return Err(corrupt(&format!("was written for epoch {stored}")));
-    }
-    Ok((incarnation, commit))
+    reader.entry().ok_or_else(|| corrupt("is malformed"))
 }
 
 fn put_u32(value: usize, out: &mut Vec<u8>) {
@@ -93,7 +97,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn commit(&mut self) -> Option<(u64, u64, Commit)> {
+    fn entry(&mut self) -> Option<Entry> {
         let (epoch, incarnation) = (self.u64()?, self.u64()?);
         let mut commit = Commit::default();
         for _ in 0..self.u32()? {
@@ -113,7 +117,7 @@ impl<'a> Reader<'a> {
             let relation = RelationId(self.u32()?);
             commit.rows.push((relation, Row::from_bytes(self.bytes()?)?));
         }
-        self.rest.is_empty().then_some((epoch, incarnation, commit))
+        self.rest.is_empty().then_some(Entry { epoch, incarnation, commit })
     }
 
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -164,6 +168,7 @@ mod tests {
             &[1, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, b'k'],
         ]
         .concat();
+        let entry = &entry[FRAME..];
         assert_eq!(entry[0], 1);
         assert_eq!(entry[9..], body);
         assert_eq!(entry[1..9], checksum(&body).to_le_bytes());
@@ -173,14 +178,14 @@ mod tests {
     fn entries_come_back_and_damage_is_named() {
         let mut entry = Vec::new();
         encode(7, 1, &sample(), &mut entry);
-        assert_eq!(decode(7, &entry).expect("own entry"), (1, sample()));
-        assert!(decode(8, &entry).unwrap_err().to_string().contains("written for epoch 7"));
+        let entry = &entry[FRAME..];
+        assert_eq!(decode(6, entry).expect("own entry"), Entry { epoch: 7, incarnation: 1, commit: sample() });
         for at in 0..entry.len() {
-            let mut damaged = entry.clone();
+            let mut damaged = entry.to_vec();
             damaged[at] ^= 4;
-            let error = decode(7, &damaged).unwrap_err().to_string();
-            assert!(error.contains("journal entry of epoch 7"), "byte {at}: {error}");
-            assert!(decode(7, &entry[..at]).is_err(), "cut at {at}");
+            let error = decode(6, &damaged).unwrap_err().to_string();
+            assert!(error.contains("journal entry behind epoch 6"), "byte {at}: {error}");
+            assert!(decode(6, &entry[..at]).is_err(), "cut at {at}");
         }
     }
 }

@@ -18,6 +18,7 @@ mod epoch;
 mod error;
 mod filter;
 mod journal;
+mod log;
 mod meta;
 mod opening;
 mod range;

@@ -3,6 +3,7 @@
 //! Nothing is replayed from a source and nothing is recomputed. A journal that is damaged or has a gap is refused by
 //! name. Where epochs may have been lost, the incarnation grows.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use super::base::Base;
 use super::database::{Database, StoreOptions};
 use super::directory::{Directory, LastUse, boot};
 use super::error::StoreError;
-use super::journal::{Commit, decode};
+use super::journal::{Commit, Entry, decode};
+use super::log::{self, Damage, Log};
 use super::meta::{self, META, note_row};
 use super::run::{Run, push_run};
 
@@ -24,6 +26,7 @@ const REDO_ROWS: usize = 32 * 1024;
 /// The state after the newest epoch that survived.
 pub(super) struct Recovered {
     pub(super) directory: Directory,
+    pub(super) log: Log,
     pub(super) database: Arc<Database>,
     pub(super) base: Arc<Base>,
     pub(super) epoch: u64,
@@ -41,28 +44,37 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
     let (directory, lock) = Directory::open(dir)?;
     let last_use = directory.last_use()?;
     let (rows, journal) = (directory.database(), directory.journal());
-    if last_use.is_some()
-        && let Some(path) = [&rows, &journal].into_iter().find(|path| !path.join("CURRENT").exists())
-    {
-        return Err(StoreError::Corrupt(format!("the database {} is missing or incomplete", path.display())));
+    if last_use.is_some() {
+        check_present(&rows.join("CURRENT"), &rows)?;
+        check_present(&journal, &journal)?;
     }
-    let database = Arc::new(Database::open(&rows, &journal, directory.ingest(), options, lock)?);
+    std::fs::create_dir_all(&journal)?;
+    let database = Arc::new(Database::open(&rows, directory.ingest(), options, lock)?);
     let checkpoint = meta::read_checkpoint(&database)?;
     let note = checkpoint.unwrap_or_default();
     let base = Arc::new(Base::new(database.clone(), note.epoch));
-    let mut redo = Redo::new(note.epoch, meta::read_positions(&database)?, meta::read_notes(&base)?);
-    database.replay(|epoch, entry| redo.entry(epoch, entry))?;
+    let redo = RefCell::new(Redo::new(note.epoch, meta::read_positions(&database)?, meta::read_notes(&base)?));
+    // Within one start of the machine nothing that was written is lost, so damage cannot be explained by that.
+    let machine_stopped = last_use.as_ref().is_some_and(|it| !it.clean && !is_this_boot(it));
+    let durable = directory.noted_durable().map_or(0, |(_, epoch)| epoch);
+    let damage = || match machine_stopped && redo.borrow().epoch >= durable {
+        true => Damage::Forgotten,
+        false => Damage::Refused,
+    };
+    log::replay(&journal, |entry| redo.borrow_mut().entry(entry), damage)?;
+    let mut redo = redo.into_inner();
     redo.finish_run();
-    if redo.superseded {
-        database.trim_journal(note.epoch)?;
-    }
+    log::trim(&journal, note.epoch)?;
     let known = note.incarnation.max(redo.incarnation);
     let incarnation = next_incarnation(&directory, last_use.as_ref(), known, redo.epoch);
     directory.note_use(incarnation, false)?;
-    directory.sync_journal()?;
+    // What is in the journal may never have been fsynced, and all that follows builds on it.
+    log::sync_all(&journal)?;
     directory.note_durable(incarnation, redo.epoch)?;
+    let log = Log::open(&journal, redo.epoch + 1)?;
     Ok(Recovered {
         directory,
+        log,
         database,
         base,
         epoch: redo.epoch,
@@ -76,6 +88,17 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
     })
 }
 
+fn check_present(part: &Path, database: &Path) -> Result<(), StoreError> {
+    match part.exists() {
+        true => Ok(()),
+        false => Err(StoreError::Corrupt(format!("{} is missing or incomplete", database.display()))),
+    }
+}
+
+fn is_this_boot(last_use: &LastUse) -> bool {
+    last_use.boot.is_some() && last_use.boot == boot()
+}
+
 /// The incarnation of this use: a greater one than before when epochs that were served may be gone.
 fn next_incarnation(directory: &Directory, last_use: Option<&LastUse>, known: u64, epoch: u64) -> u64 {
     let noted = directory.noted_durable();
@@ -85,12 +108,11 @@ fn next_incarnation(directory: &Directory, last_use: Option<&LastUse>, known: u6
         return known + 1;
     };
     let incarnation = last_use.incarnation.max(known);
-    let same_boot = last_use.boot.is_some() && last_use.boot == boot();
     let lost = noted.is_some_and(|(noted, durable)| noted == incarnation && durable > epoch);
     if lost {
-        tracing::warn!(epoch, "the log lost epochs that had been fsynced; their sources are read again from here");
+        tracing::warn!(epoch, "the journal lost epochs that had been fsynced; their sources are read again from here");
     }
-    if lost || (!last_use.clean && !same_boot) { incarnation + 1 } else { incarnation }
+    if lost || (!last_use.clean && !is_this_boot(last_use)) { incarnation + 1 } else { incarnation }
 }
 
 /// What redoing the journal has come to.
@@ -105,8 +127,6 @@ struct Redo {
     appender: Appender,
     rows: usize,
     bytes: usize,
-    /// Whether there were entries the checkpoint contains.
-    superseded: bool,
 }
 
 impl Redo {
@@ -121,24 +141,23 @@ impl Redo {
             appender: Appender::new(),
             rows: 0,
             bytes: 0,
-            superseded: false,
         }
     }
 
-    fn entry(&mut self, epoch: u64, entry: &[u8]) -> Result<(), StoreError> {
+    fn entry(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let Entry { epoch, incarnation, commit } = decode(self.epoch, bytes)?;
         if epoch <= self.checkpoint {
-            self.superseded = true;
             return Ok(());
         }
         if epoch != self.epoch + 1 {
             let last = self.epoch;
             return Err(StoreError::Corrupt(format!("the journal goes from epoch {last} to epoch {epoch}")));
         }
-        let (incarnation, Commit { rows, positions, meta }) = decode(epoch, entry)?;
+        let Commit { rows, positions, meta } = commit;
         self.epoch = epoch;
         self.incarnation = incarnation;
         self.rows += rows.len().max(1);
-        self.bytes += entry.len();
+        self.bytes += bytes.len();
         self.positions.extend(positions);
         rows.into_iter().for_each(|(relation, row)| self.appender.push(relation, row));
         for (name, value) in meta {

@@ -114,7 +114,7 @@ fn a_killed_process_loses_nothing() {
     assert!(newest > 0);
 }
 
-fn rewrite(dir: &Path, change: impl FnOnce(&mut LastUse)) {
+pub(super) fn rewrite(dir: &Path, change: impl FnOnce(&mut LastUse)) {
     let file = dir.join("vantage.json");
     let mut last_use: LastUse = serde_json::from_slice(&std::fs::read(&file).expect("reads")).expect("parses");
     change(&mut last_use);

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use super::super::log::FRAME;
 use super::super::{Commit, KeyRange, Store, StoreError};
+use super::crash::rewrite;
 use super::model::commit_of;
 use super::{commit_rows, lazy, row, small};
 use crate::change::RelationId;
@@ -18,8 +20,22 @@ fn refusal(dir: &Path) -> StoreError {
     Store::open(dir, lazy()).map(|_| ()).expect_err("must not open")
 }
 
-fn with_journal(dir: &Path, change: impl FnOnce(&rocksdb::DB)) {
-    change(&rocksdb::DB::open(&rocksdb::Options::default(), dir.join("journal")).expect("opens"));
+/// Changes the journal's only file, entry by entry.
+fn with_journal(dir: &Path, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
+    let file = dir.join("journal/00000000000000000001.log");
+    let bytes = std::fs::read(&file).expect("reads");
+    let (mut entries, mut rest) = (Vec::new(), &bytes[..]);
+    while let Some((length, _)) = rest.split_first_chunk::<4>() {
+        let (entry, behind) = rest.split_at(FRAME + u32::from_le_bytes(*length) as usize);
+        entries.push(entry.to_vec());
+        rest = behind;
+    }
+    change(&mut entries);
+    std::fs::write(&file, entries.concat()).expect("writes");
+}
+
+fn damage_third(entries: &mut [Vec<u8>]) {
+    *entries[2].last_mut().expect("a byte") ^= 1;
 }
 
 #[test]
@@ -32,12 +48,15 @@ fn a_second_process_is_refused_by_name() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_name() {
+fn another_format_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a directory");
     filled(dir.path());
-    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 2, "shape": "unknown"}"#).expect("writes");
+    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 3, "shape": "unknown"}"#).expect("writes");
     let message = refusal(dir.path()).to_string();
-    assert!(message.contains("has format 2, newer than the format 1"), "{message}");
+    assert!(message.contains("has format 3, newer than the format 2"), "{message}");
+    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 1, "shape": "unknown"}"#).expect("writes");
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("has format 1, and") && message.contains("remove the directory"), "{message}");
     std::fs::write(dir.path().join("vantage.json"), b"{").expect("writes");
     assert!(matches!(refusal(dir.path()), StoreError::Corrupt(_)));
 }
@@ -46,22 +65,40 @@ fn a_newer_format_is_refused_by_name() {
 fn a_damaged_journal_entry_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     filled(dir.path());
-    with_journal(dir.path(), |journal| {
-        let mut entry = journal.get(3u64.to_be_bytes()).expect("reads").expect("epoch 3");
-        *entry.last_mut().expect("a byte") ^= 1;
-        journal.put(3u64.to_be_bytes(), entry).expect("writes");
-    });
+    with_journal(dir.path(), |entries| damage_third(entries));
     let error = refusal(dir.path());
     assert!(matches!(error, StoreError::Corrupt(_)));
-    assert_eq!(error.to_string(), "the store is corrupt: the journal entry of epoch 3 does not match its checksum");
+    assert_eq!(error.to_string(), "the store is corrupt: the journal entry behind epoch 2 does not match its checksum");
 }
 
 #[test]
 fn a_gap_in_the_journal_is_named() {
     let dir = tempfile::tempdir().expect("a directory");
     filled(dir.path());
-    with_journal(dir.path(), |journal| journal.delete(3u64.to_be_bytes()).expect("deletes"));
+    with_journal(dir.path(), |entries| drop(entries.remove(2)));
     assert_eq!(refusal(dir.path()).to_string(), "the store is corrupt: the journal goes from epoch 2 to epoch 4");
+}
+
+/// What a power loss may do to the end of the journal: everything behind what was fsynced is gone, and said to be.
+#[test]
+fn damage_behind_what_was_fsynced_is_forgotten_after_a_power_loss() {
+    for (durable, forgotten) in [(1, true), (2, true), (3, false), (5, false)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        filled(dir.path());
+        with_journal(dir.path(), |entries| damage_third(entries));
+        let noted = [1u64.to_le_bytes(), u64::to_le_bytes(durable)].concat();
+        std::fs::write(dir.path().join("DURABLE"), noted).expect("writes");
+        rewrite(dir.path(), |it| it.boot = Some("an earlier boot".to_owned()));
+        if !forgotten {
+            assert!(matches!(refusal(dir.path()), StoreError::Corrupt(_)), "{durable} epochs were fsynced");
+            continue;
+        }
+        let (mut store, epoch) = Store::open(dir.path(), lazy()).expect("opens");
+        assert_eq!((epoch.number(), epoch.incarnation()), (2, 2));
+        store.commit(commit_of(1, 3)).expect("commits");
+        drop((store, epoch));
+        assert_eq!(Store::open(dir.path(), lazy()).expect("opens again").1.number(), 3);
+    }
 }
 
 #[test]
