@@ -34,7 +34,9 @@ pub struct Batch {
 /// Where a batch stands: part of a snapshot, or of the stream behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceState {
-    /// The first batch of a snapshot of these tables: every key not named until the next `Streaming` batch is gone.
+    /// The first batch of a snapshot of these tables: every key of them not named until the next `Streaming` batch is
+    /// gone. Begun again for a table before that, it replaces what was said of the table; a snapshot of other tables that
+    /// has not ended goes on, and one that was given up has to be begun again.
     SnapshotStart(Vec<TableId>),
     /// More of the snapshot; not consistent yet.
     Snapshot,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::index::IndexWriter;
 use super::options::EngineError;
-use super::recover::{self, Registry};
+use super::recover::{self, CHUNK_ROWS, Registry};
 use super::resnapshot::Resnapshot;
 use crate::catalog::Catalog;
 use crate::change::{Batch, Delta, Event, Position, RelationId, Row, SourceState, TableId};
@@ -120,7 +120,7 @@ impl Core {
             if let SourceState::SnapshotStart(tables) = &batch.state {
                 // The snapshot is compared with what we hold, so what came before it has to be held first.
                 self.step(std::mem::take(&mut events), std::mem::take(&mut positions), &completed)?;
-                self.begin_snapshot(source, tables);
+                self.begin_snapshot(source, tables)?;
             }
             self.admit(source, batch.events, &mut events);
             if batch.state == SourceState::Streaming {
@@ -138,14 +138,32 @@ impl Core {
         if completed.is_empty() { Ok(()) } else { self.build() }
     }
 
-    fn begin_snapshot(&mut self, source: usize, tables: &[TableId]) {
-        let served = tables.iter().filter(|table| self.dataflow.is_live(NodeId(table.0)));
-        let keys = served.map(|table| (*table, self.dataflow.keys_of(*table).map(<[u8]>::to_vec).collect()));
-        let resnapshot = Resnapshot::begin(keys);
-        self.resnapshots.insert(source, resnapshot);
+    /// A table that is served will be compared with its copy; one that is not begins empty.
+    fn begin_snapshot(&mut self, source: usize, tables: &[TableId]) -> Result<(), EngineError> {
+        for table in tables {
+            if self.dataflow.is_live(NodeId(table.0)) {
+                let keys = self.dataflow.keys_of(*table).map(<[u8]>::to_vec).collect();
+                self.resnapshots.entry(source).or_default().begin(*table, keys);
+            } else {
+                self.empty(*table)?;
+            }
+        }
+        // The source's tables become live with the end of the snapshot, also when none of them is compared.
+        self.resnapshots.entry(source).or_default();
+        Ok(())
     }
 
-    /// Events go into this epoch, unless a snapshot of their table is under way.
+    /// Takes away what a copy that never came to its end has left of a table: it may be gone from the source by now.
+    fn empty(&mut self, table: TableId) -> Result<(), EngineError> {
+        let keys: Vec<Vec<u8>> = self.dataflow.keys_of(table).map(<[u8]>::to_vec).collect();
+        for keys in keys.chunks(CHUNK_ROWS) {
+            let gone = keys.iter().map(|key| Event { table, row: Row::tombstone(key) });
+            self.step(gone.collect(), Vec::new(), &[])?;
+        }
+        Ok(())
+    }
+
+    /// Events go into this epoch, unless their table is being compared with a copy.
     fn admit(&mut self, source: usize, arrived: Vec<Event>, events: &mut Vec<Event>) {
         match self.resnapshots.get_mut(&source) {
             None => events.extend(arrived),

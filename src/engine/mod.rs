@@ -13,6 +13,9 @@ mod resnapshot;
 mod run;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::core::{Core, Times};
 pub use listing::Listing;
 pub use options::{EngineError, EngineOptions};

@@ -17,8 +17,8 @@ use crate::dataflow::Dataflow;
 use crate::plan::{Fingerprint, Graph, IndexPlan, NodeId, Operator};
 use crate::store::{Commit, RelationState, Store, StoreError};
 
-/// Rows per commit while something is built.
-const CHUNK_ROWS: usize = 20_000;
+/// Rows per commit while something is built or emptied.
+pub(super) const CHUNK_ROWS: usize = 20_000;
 /// Relation 0 is the store's own.
 const FIRST_RELATION: u32 = 1;
 

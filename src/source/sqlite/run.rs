@@ -3,6 +3,7 @@
 //! A fault never ends the source: it becomes a health state, and the file is tried again with back-off, so that
 //! whatever the owner mends is noticed without a restart.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -37,7 +38,8 @@ fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let Connector::Sqlite { path } = &spec.connector;
     let path = PathBuf::from(path);
     let mut watch = Watch::new(&path);
-    let mut life = Life { position: from.unwrap_or_default(), health: None, healthy: false };
+    let mut life =
+        Life { position: from.unwrap_or_default(), unfinished: BTreeSet::new(), health: None, healthy: false };
     let mut back_off = FIRST_BACK_OFF;
     while !link.stopped() {
         life.healthy = false;
@@ -64,9 +66,12 @@ fn pause(link: &Link, time: Duration) {
 }
 
 /// What outlives a fault.
-struct Life {
+pub(super) struct Life {
     /// The position of the last consistent batch.
-    position: Position,
+    pub(super) position: Position,
+    /// The readers whose tables were begun to be copied behind that batch: an attempt that was given up may have copied
+    /// them in part.
+    pub(super) unfinished: BTreeSet<usize>,
     health: Option<SourceHealth>,
     /// Whether the last attempt came as far as following the log.
     healthy: bool,
@@ -86,7 +91,7 @@ impl Life {
 pub(super) struct Follower<'a> {
     spec: &'a SourceSpec,
     path: &'a Path,
-    life: &'a mut Life,
+    pub(super) life: &'a mut Life,
     pub(super) connection: Connection,
     file: (u64, u64),
     pub(super) layout: Layout,
@@ -126,7 +131,7 @@ impl<'a> Follower<'a> {
     }
 
     fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
-        let mut at = self.resume(link)?;
+        let mut head = self.resume(link)?;
         loop {
             if link.stopped() {
                 return Err(Fault::Stopped);
@@ -134,92 +139,86 @@ impl<'a> Follower<'a> {
             self.check_file()?;
             let version = self.data_version()?;
             let seen_at = Instant::now();
-            let copy = self.changed_schema()?;
-            if !copy.is_empty() {
-                at = self.copy_again(link, &copy, at)?;
+            let doubtful = self.changed_schema()?;
+            if !doubtful.is_empty() {
+                self.copy(link, &doubtful)?;
                 continue;
             }
-            let limit = if at.forced { usize::MAX } else { MANY };
-            let found = self.read(|it| {
-                if !it.is_schema_current()? {
-                    return Ok(None);
+            match self.look(head)? {
+                // It changed since it was verified a moment ago, which says nothing yet about the tables that are read.
+                None => {}
+                Some(Found::WentBack(reason)) => {
+                    head = self.copy_all(link, Some(format!("source-went-back: {reason}")))?;
                 }
-                let Follower { connection, layout, builder, .. } = it;
-                stream::read(connection, layout, at.head, &it.copied, limit, builder).map(Some)
-            })?;
-            // It changed since it was verified a moment ago, which says nothing yet about the tables that are read.
-            let Some(found) = found else { continue };
-            match found {
-                Found::Events(events, head) => {
-                    let moved = self.position_at(head) != self.life.position;
-                    if !events.is_empty() || moved || at.forced {
-                        self.life.position = self.position_at(head);
-                        self.send(link, events, self.life.position.clone(), SourceState::Streaming, seen_at)?;
-                    }
-                    at = At { head, forced: false };
-                    self.life.healthy = true;
-                    self.tell(link, SourceHealth::Streaming)?;
-                    let current = Message::Current(self.spec.index, seen_at);
-                    link.sender.send(current).map_err(|_| Fault::Stopped)?;
-                }
-                Found::WentBack(reason) => {
-                    at = self.copy_all(link, Some(format!("source-went-back: {reason}")))?;
-                    continue;
-                }
-                Found::Copy(readers) => {
-                    at = self.copy_again(link, &readers, at)?;
-                    continue;
-                }
-                Found::TooMany => {
-                    at = self.copy_all(link, None)?;
-                    continue;
+                Some(Found::Copy(readers)) => self.copy(link, &readers)?,
+                Some(Found::TooMany) => head = self.copy_all(link, None)?,
+                Some(Found::Events(events, at)) => {
+                    head = at;
+                    self.send_consistent(link, events, head, seen_at)?;
+                    self.trim_log(link);
+                    self.wait(watch, version)?;
                 }
             }
-            self.trim_log(link);
-            self.wait(watch, version)?;
         }
     }
 
+    /// One look at the log behind `head`; `None` when the layout is no longer the file's.
+    fn look(&mut self, head: Head) -> Result<Option<Found>, Fault> {
+        let limit = if self.life.unfinished.is_empty() { MANY } else { usize::MAX };
+        self.read(|it| {
+            if !it.is_schema_current()? {
+                return Ok(None);
+            }
+            let Follower { connection, layout, builder, .. } = it;
+            stream::read(connection, layout, head, &it.copied, limit, builder).map(Some)
+        })
+    }
+
+    /// Sends what a look found up to the end of the log; nothing, when nothing is new.
+    fn send_consistent(&mut self, link: &Link, events: Vec<Event>, head: Head, seen_at: Instant) -> Result<(), Fault> {
+        let position = Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce };
+        if !events.is_empty() || position != self.life.position || !self.life.unfinished.is_empty() {
+            self.life.position = position.clone();
+            self.send(link, events, position, SourceState::Streaming, seen_at)?;
+            self.life.unfinished.clear();
+        }
+        self.life.healthy = true;
+        self.tell(link, SourceHealth::Streaming)?;
+        let current = Message::Current(self.spec.index, seen_at);
+        link.sender.send(current).map_err(|_| Fault::Stopped)
+    }
+
     /// Where to read on: at the old position when this is the log it belongs to, else behind a new copy.
-    fn resume(&mut self, link: &Link) -> Result<At, Fault> {
-        let position = self.life.position.clone();
+    fn resume(&mut self, link: &Link) -> Result<Head, Fault> {
+        let position = &self.life.position;
         if position.log.is_empty() {
             return self.copy_all(link, None);
         }
-        let Some((uuid, version)) = position.log.rsplit_once('/').filter(|it| it.0 == self.layout.uuid) else {
-            let reason = "the change log was created anew".to_string();
-            return self.copy_all(link, Some(reason));
+        let Some((_, version)) = position.log.rsplit_once('/').filter(|it| it.0 == self.layout.uuid) else {
+            return self.copy_all(link, Some("the change log was created anew".into()));
         };
-        debug_assert_eq!(uuid, self.layout.uuid);
-        let at = At { head: Head { id: position.id as i64, nonce: position.nonce }, forced: false };
         let doubtful = match version.parse() {
             Ok(version) => self.layout.doubtful_since(version),
             Err(_) => (0..self.layout.readers.len()).collect(),
         };
-        match doubtful.is_empty() {
-            true => Ok(at),
-            false => self.copy_again(link, &doubtful, at),
+        let head = Head { id: position.id as i64, nonce: position.nonce };
+        let copy: BTreeSet<usize> = self.life.unfinished.iter().copied().chain(doubtful).collect();
+        if !copy.is_empty() {
+            self.copy(link, &Vec::from_iter(copy))?;
         }
+        Ok(head)
     }
 
     /// Copies every table; the log is read from its present end on.
-    fn copy_all(&mut self, link: &Link, reason: Option<String>) -> Result<At, Fault> {
+    fn copy_all(&mut self, link: &Link, reason: Option<String>) -> Result<Head, Fault> {
         if let Some(reason) = reason {
             let reason = format!("{reason}; copying all tables again");
             self.tell(link, SourceHealth::Retrying { reason })?;
         }
         let head = self.read(|it| it.head())?;
         let all: Vec<_> = (0..self.layout.readers.len()).collect();
-        let position = self.life.position.clone();
-        self.copy(link, &all, &position)?;
-        Ok(At { head, forced: true })
-    }
-
-    /// Copies some tables; the log is read on from where it was.
-    fn copy_again(&mut self, link: &Link, readers: &[usize], at: At) -> Result<At, Fault> {
-        let position = self.life.position.clone();
-        self.copy(link, readers, &position)?;
-        Ok(At { head: at.head, forced: true })
+        self.copy(link, &all)?;
+        Ok(head)
     }
 
     /// Verifies the layout again when the schema changed, and returns the tables to copy.
@@ -290,10 +289,6 @@ impl<'a> Follower<'a> {
         link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
     }
 
-    fn position_at(&self, head: Head) -> Position {
-        Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce }
-    }
-
     fn data_version(&self) -> Result<i64, Fault> {
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
@@ -322,13 +317,6 @@ impl<'a> Follower<'a> {
         }
         Ok(())
     }
-}
-
-/// Where the log is read on, and whether a batch must be sent even when nothing is there.
-#[derive(Debug, Clone, Copy)]
-struct At {
-    head: Head,
-    forced: bool,
 }
 
 fn identity_of(path: &Path) -> Result<(u64, u64), Fault> {

@@ -1,0 +1,110 @@
+//! The engine without threads: copies that are begun again, recovery, and what may not be read yet.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Core;
+use super::run::plan_views;
+use crate::catalog::{Catalog, File, read_files};
+use crate::change::{
+    Batch, Column, DataType, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
+};
+use crate::plan::Graph;
+use crate::store::{Board, KeyRange, StoreOptions};
+
+const ITEMS: TableId = TableId(0);
+const TAGS: TableId = TableId(1);
+const COLOURS: &str = "CREATE MATERIALIZED VIEW colours AS SELECT a, count(*) AS items FROM items GROUP BY a;";
+
+/// Two tables of one source, (id, a) each, and these views.
+fn planned(views: &str) -> (Arc<Catalog>, Arc<Graph>) {
+    let text = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'unused.db');
+                CREATE TABLE items FROM shop TABLE 'items';
+                CREATE TABLE tags FROM shop TABLE 'tags';";
+    let files = vec![File { path: "views/shop.sql".into(), text: format!("{text}\n{views}") }];
+    let catalog = read_files(files, Vec::new()).unwrap_or_else(|(_, problems)| panic!("{problems:?}"));
+    let schemas = vec![schema(); 2];
+    let graph = plan_views(&catalog, &schemas).unwrap();
+    (Arc::new(catalog), Arc::new(graph))
+}
+
+fn schema() -> Schema {
+    let id = Column { nullable: false, ..Column::new("id", DataType::Int64) };
+    let columns = vec![id, Column::new("a", DataType::Int64)];
+    Schema { columns: columns.into(), visible: 2, key: vec![KeyColumn::ascending(0)].into() }
+}
+
+fn open(data: &Path, views: &str) -> Core {
+    let (catalog, graph) = planned(views);
+    let board = Arc::new(Board::new(vec!["shop".into()]));
+    let mut core = Core::open(catalog, graph, data, StoreOptions::default(), board).unwrap();
+    core.load().unwrap();
+    core
+}
+
+fn upsert(table: TableId, id: i64, a: i64) -> Event {
+    let cells = [Datum::Int(id), Datum::Int(a)];
+    let mut key = Vec::new();
+    schema().encode_key(|it| cells[it], &mut key);
+    let mut builder = RowBuilder::new();
+    cells.iter().for_each(|it| builder.push(*it, DataType::Int64));
+    Event { table, row: builder.finish(&key) }
+}
+
+fn delete(table: TableId, id: i64) -> Event {
+    Event { table, row: Row::tombstone(upsert(table, id, 0).row.key()) }
+}
+
+fn apply(core: &mut Core, state: SourceState, events: Vec<Event>) {
+    let position = Position { log: "log".into(), id: 1, nonce: 0 };
+    core.apply(vec![Batch { source: 0, events, position, state, seen_at: Instant::now() }]).unwrap();
+}
+
+/// The first two columns of all rows of a table or view, by key.
+fn rows(core: &Core, name: &str) -> Vec<(i64, i64)> {
+    let relations = core.board().relations();
+    let (relation, _) = relations.iter().find(|(it, _)| it.name == name).unwrap();
+    let rows = core.board().epoch().scan(relation.id, &KeyRange::all(), false, usize::MAX).unwrap();
+    let cell = |row: &Row, at: usize| match row.get(at, DataType::Int64) {
+        Datum::Int(it) => it,
+        other => panic!("{other:?}"),
+    };
+    rows.iter().map(|it| (cell(it, 0), cell(it, 1))).collect()
+}
+
+fn both() -> SourceState {
+    SourceState::SnapshotStart(vec![ITEMS, TAGS])
+}
+
+#[test]
+fn a_first_copy_begun_again_leaves_no_row_of_the_first_attempt() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(ITEMS, 2, 7)]);
+    apply(&mut core, SourceState::Snapshot, vec![upsert(TAGS, 1, 1)]);
+    // The attempt was given up; meanwhile the owner deleted item 1 and tag 1.
+    apply(&mut core, both(), vec![upsert(ITEMS, 2, 8)]);
+    apply(&mut core, SourceState::Snapshot, vec![upsert(ITEMS, 3, 7)]);
+    apply(&mut core, SourceState::Streaming, Vec::new());
+    assert_eq!(rows(&core, "items"), [(2, 8), (3, 7)]);
+    assert_eq!(rows(&core, "tags"), []);
+    assert_eq!(rows(&core, "colours"), [(7, 1), (8, 1)]);
+}
+
+#[test]
+fn a_copy_of_one_table_goes_with_that_of_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(ITEMS, 2, 7), upsert(TAGS, 1, 1), upsert(TAGS, 2, 2)]);
+    apply(&mut core, SourceState::Streaming, Vec::new());
+    // Both tables are copied again; item 1 and tag 1 are gone, item 2 has changed.
+    apply(&mut core, both(), vec![upsert(ITEMS, 2, 8), upsert(TAGS, 2, 2), upsert(TAGS, 3, 3)]);
+    // Before the end of it the tags are copied once more; tag 3 was there in between only.
+    apply(&mut core, SourceState::SnapshotStart(vec![TAGS]), vec![upsert(TAGS, 2, 5)]);
+    assert_eq!(rows(&core, "items"), [(1, 7), (2, 7)], "nothing is shown before the end");
+    apply(&mut core, SourceState::Streaming, vec![delete(TAGS, 4), upsert(ITEMS, 5, 8)]);
+    assert_eq!(rows(&core, "items"), [(2, 8), (5, 8)]);
+    assert_eq!(rows(&core, "tags"), [(2, 5)]);
+    assert_eq!(rows(&core, "colours"), [(8, 2)]);
+}
