@@ -88,7 +88,7 @@ fn a_first_copy_begun_again_leaves_no_row_of_the_first_attempt() {
     apply(&mut core, SourceState::Snapshot, vec![upsert(ITEMS, 3, 7)]);
     apply(&mut core, SourceState::Streaming, Vec::new());
     assert_eq!(rows(&core, "items"), [(2, 8), (3, 7)]);
-    assert_eq!(rows(&core, "tags"), []);
+    assert!(rows(&core, "tags").is_empty());
     assert_eq!(rows(&core, "colours"), [(7, 1), (8, 1)]);
 }
 

@@ -121,6 +121,29 @@ fn the_twelve_step_alter_is_drift_and_heals() {
 }
 
 #[test]
+fn another_key_of_the_same_width_halts_until_the_old_one_is_back() {
+    let table = |key: &str| format!("CREATE TABLE t(a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY ({key}))");
+    let keys = [("a, b", "b, a"), ("a", "b"), ("a", "a COLLATE NOCASE"), ("a, b", "a, b COLLATE RTRIM")];
+    for (old, new) in keys {
+        let file = File::captured(&format!("{}; INSERT INTO t VALUES ('x', 'y'), ('z', 'w')", table(old)));
+        let mut source = start(&file);
+        let rebuild = |key: &str| {
+            let script = format!(
+                "BEGIN; ALTER TABLE t RENAME TO old_t; {}; INSERT INTO t SELECT * FROM old_t; DROP TABLE old_t; COMMIT",
+                table(key)
+            );
+            file.connect().execute_batch(&script).unwrap();
+            capture::install(&file.path, &[]).unwrap();
+        };
+        rebuild(new);
+        source.wait_for(|it| halted(it, "restart to take the new key"));
+        rebuild(old);
+        source.wait_for(|it| *it == SourceHealth::Streaming);
+        source.check(&format!("key ({old}) back after ({new})"));
+    }
+}
+
+#[test]
 fn a_column_that_goes_is_named() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);
