@@ -21,9 +21,11 @@ use crate::store::{Commit, RelationState, Store, StoreError};
 pub(super) const CHUNK_ROWS: usize = 20_000;
 /// Relation 0 is the store's own.
 const FIRST_RELATION: u32 = 1;
+/// What the names of the registry's notes begin with.
+const PREFIX: &str = "relation/";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Registered {
+pub(super) struct Registered {
     id: u32,
     label: String,
     live: bool,
@@ -32,10 +34,22 @@ struct Registered {
 /// Which relation holds the rows of which sub-plan, and whether they are complete.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    entries: HashMap<Fingerprint, Registered>,
+    pub(super) entries: HashMap<Fingerprint, Registered>,
 }
 
 impl Registry {
+    /// What the directory's registry says.
+    pub(super) fn read(store: &Store) -> Result<Registry, EngineError> {
+        let entry = |(key, value): (String, Vec<u8>)| {
+            let corrupt = || StoreError::Corrupt(format!("the registry entry {key} is unreadable"));
+            let hex = key.trim_start_matches(PREFIX);
+            let fingerprint = Fingerprint(u128::from_str_radix(hex, 16).map_err(|_| corrupt())?);
+            Ok((fingerprint, serde_json::from_slice(&value).map_err(|_| corrupt())?))
+        };
+        let entries = store.meta_with_prefix(PREFIX).into_iter().map(entry).collect::<Result<_, StoreError>>()?;
+        Ok(Registry { entries })
+    }
+
     fn relation(&self, fingerprint: &Fingerprint) -> RelationId {
         RelationId(self.entries.get(fingerprint).map_or(u32::MAX, |it| it.id))
     }
@@ -54,7 +68,7 @@ impl Registry {
 }
 
 fn meta_key(fingerprint: &Fingerprint) -> String {
-    format!("relation/{:032x}", fingerprint.0)
+    format!("{PREFIX}{:032x}", fingerprint.0)
 }
 
 fn entry_meta(fingerprint: &Fingerprint, entry: &Registered) -> (String, Option<Vec<u8>>) {
@@ -73,23 +87,12 @@ fn wanted(graph: &Graph) -> Vec<(Fingerprint, String)> {
 pub(super) fn register(store: &mut Store, graph: &Graph) -> Result<Registry, EngineError> {
     let wanted = wanted(graph);
     let wanted_set: HashSet<Fingerprint> = wanted.iter().map(|(fingerprint, _)| *fingerprint).collect();
-    let mut registry = Registry::default();
-    let mut commit = Commit::default();
-    let mut next = FIRST_RELATION;
-    for (key, value) in store.meta_with_prefix("relation/") {
-        let corrupt = || StoreError::Corrupt(format!("the registry entry {key} is unreadable"));
-        let entry: Registered = serde_json::from_slice(&value).map_err(|_| corrupt())?;
-        let hex = key.trim_start_matches("relation/");
-        let fingerprint = Fingerprint(u128::from_str_radix(hex, 16).map_err(|_| corrupt())?);
-        next = next.max(entry.id + 1);
-        if entry.live && wanted_set.contains(&fingerprint) {
-            registry.entries.insert(fingerprint, entry);
-        } else {
-            tracing::info!(relation = entry.label, complete = entry.live, "dropping state nothing needs any more");
-            store.drop_relation(RelationId(entry.id))?;
-            commit.meta.push((key, None));
-        }
-    }
+    let found = Registry::read(store)?;
+    let mut next = found.entries.values().map(|it| it.id + 1).max().unwrap_or(FIRST_RELATION);
+    let keep = |fingerprint: &Fingerprint, entry: &Registered| entry.live && wanted_set.contains(fingerprint);
+    let (kept, doomed) = found.entries.into_iter().partition(|(fingerprint, entry)| keep(fingerprint, entry));
+    let mut registry = Registry { entries: kept };
+    let mut commit = Commit { meta: drop_state(store, doomed)?, ..Commit::default() };
     for (fingerprint, label) in wanted {
         if let std::collections::hash_map::Entry::Vacant(vacant) = registry.entries.entry(fingerprint) {
             let entry = vacant.insert(Registered { id: next, label, live: false });
@@ -101,6 +104,27 @@ pub(super) fn register(store: &mut Store, graph: &Graph) -> Result<Registry, Eng
         store.commit(commit)?;
     }
     Ok(registry)
+}
+
+/// Drops the rows of these entries; what is returned removes the entries themselves. Before any row goes it is durable
+/// that they are not complete: rows are dropped at once, and a crash before the next commit must not leave an entry
+/// that promises them.
+pub(super) fn drop_state(
+    store: &mut Store,
+    doomed: HashMap<Fingerprint, Registered>,
+) -> Result<Vec<(String, Option<Vec<u8>>)>, EngineError> {
+    let promised = doomed.iter().filter(|(_, entry)| entry.live);
+    let broken = promised.map(|(key, entry)| entry_meta(key, &Registered { live: false, ..entry.clone() }));
+    let commit = Commit { meta: broken.collect(), ..Commit::default() };
+    if !commit.meta.is_empty() {
+        store.commit(commit)?;
+        store.sync()?;
+    }
+    for entry in doomed.values() {
+        tracing::info!(relation = entry.label, complete = entry.live, "dropping state nothing needs any more");
+        store.drop_relation(RelationId(entry.id))?;
+    }
+    Ok(doomed.keys().map(|it| (meta_key(it), None)).collect())
 }
 
 /// Relation ids and index writers of every stored node.

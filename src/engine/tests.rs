@@ -1,17 +1,18 @@
 //! The engine without threads: copies that are begun again, recovery, and what may not be read yet.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use super::Core;
+use super::recover::{Registry, drop_state};
 use super::run::plan_views;
 use crate::catalog::{Catalog, File, read_files};
 use crate::change::{
     Batch, Column, DataType, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
 };
 use crate::plan::Graph;
-use crate::store::{Board, KeyRange, StoreOptions};
+use crate::store::{Board, KeyRange, RelationState, Store, StoreOptions};
 
 const ITEMS: TableId = TableId(0);
 const TAGS: TableId = TableId(1);
@@ -107,4 +108,28 @@ fn a_copy_of_one_table_goes_with_that_of_all() {
     assert_eq!(rows(&core, "items"), [(2, 8), (5, 8)]);
     assert_eq!(rows(&core, "tags"), [(2, 5)]);
     assert_eq!(rows(&core, "colours"), [(8, 2)]);
+}
+
+#[test]
+fn state_that_was_dropped_is_not_promised_whatever_comes_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7)]);
+    apply(&mut core, SourceState::Streaming, Vec::new());
+    core.close().unwrap();
+    // Killed between the dropping of everything and the commit of the new registry.
+    let (mut store, _) = Store::open(directory.path(), StoreOptions::default()).unwrap();
+    let entries = Registry::read(&store).unwrap().entries;
+    assert_eq!(entries.len(), 3);
+    drop_state(&mut store, entries).unwrap();
+    drop(store);
+    let mut core = open(directory.path(), COLOURS);
+    let relations = core.board().relations();
+    let is_live = |it: &RwLock<RelationState>| *it.read().unwrap() == RelationState::Live;
+    assert!(relations.iter().all(|(_, state)| !is_live(state)), "{relations:?}");
+    assert_eq!(core.resume_position(0), None);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 8)]);
+    apply(&mut core, SourceState::Streaming, Vec::new());
+    assert!(relations.iter().all(|(_, state)| is_live(state)), "{relations:?}");
+    assert_eq!(rows(&core, "colours"), [(8, 1)]);
 }
