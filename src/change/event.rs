@@ -1,5 +1,7 @@
 //! What a source says: rows that are, keys that are gone, and how far it was read.
 
+use std::fmt;
+
 use super::position::Position;
 use super::row::Row;
 
@@ -69,4 +71,20 @@ pub enum SourceHealth {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+impl fmt::Display for SourceHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceHealth::Connecting => f.write_str("connecting"),
+            SourceHealth::Snapshotting { rows, total: Some(total) } => {
+                let percent = u128::from(*rows) * 100 / u128::from(*total).max(1);
+                write!(f, "being copied: {percent} % of {total} rows")
+            }
+            SourceHealth::Snapshotting { rows, total: None } => write!(f, "being copied: {rows} rows so far"),
+            SourceHealth::Streaming => f.write_str("being followed"),
+            SourceHealth::Retrying { reason } => write!(f, "tried again: {reason}"),
+            SourceHealth::Halted { reason } => write!(f, "halted: {reason}"),
+        }
+    }
 }

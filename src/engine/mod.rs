@@ -9,6 +9,7 @@ mod index;
 mod listing;
 mod options;
 mod recover;
+mod report;
 mod resnapshot;
 mod run;
 mod view;

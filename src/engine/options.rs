@@ -68,7 +68,7 @@ pub enum EngineError {
         name: String,
         /// What is wrong.
         reason: String,
-        /// Whether it may go by itself (the file is not there yet, or locked).
+        /// Whether it lies with the source and may go by itself (no such file or table yet, a locked file).
         transient: bool,
     },
     /// The store failed.

@@ -1,6 +1,6 @@
 //! The running engine: one thread steps the core, one per source feeds it.
 //!
-//! Start-up never waits for a source: a source that cannot be reached is tried again with back-off while everything
+//! Start-up never waits for a source: a source that cannot be described is tried again with back-off while everything
 //! that is known already is served. Only mistakes in the view files stop the start, before anything is touched.
 
 use std::collections::HashMap;
@@ -14,12 +14,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::core::Core;
 use super::describe;
 use super::options::{EngineError, EngineOptions};
+use super::report::{Reporter, unready};
 use super::view::View;
 use crate::catalog::Catalog;
 use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, TableSpec};
-use crate::store::{Board, Epoch, RelationState, StoreError};
+use crate::store::{Board, Epoch, StoreError};
 
 /// Messages waiting between the sources and the engine; a source that is faster waits.
 const QUEUED_MESSAGES: usize = 64;
@@ -55,6 +56,7 @@ impl Engine {
             options,
             catalog: Arc::clone(&catalog),
             board: Arc::clone(&board),
+            reporter: Reporter::new(Arc::clone(&board)),
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
@@ -121,24 +123,6 @@ impl Drop for Engine {
     }
 }
 
-/// The first thing that is not ready yet.
-fn unready(board: &Board, catalog: &Catalog) -> Option<String> {
-    let relations = board.relations();
-    if relations.is_empty() && !(catalog.tables.is_empty() && catalog.views.is_empty()) {
-        return Some("the sources have not been described yet".into());
-    }
-    let building = relations.iter().find_map(|(relation, state)| {
-        let state = state.read().unwrap_or_else(|it| it.into_inner());
-        (*state != RelationState::Live).then(|| format!("{} is {state:?}", relation.name))
-    });
-    building.or_else(|| {
-        board.sources().iter().find_map(|source| {
-            let health = source.health.read().unwrap_or_else(|it| it.into_inner());
-            (*health != SourceHealth::Streaming).then(|| format!("source {} is {health:?}", source.name))
-        })
-    })
-}
-
 /// Lowers all views of the catalog.
 pub fn plan_views(catalog: &Catalog, schemas: &[Schema]) -> Result<Graph, EngineError> {
     plan::plan(catalog, schemas).map_err(|problems| EngineError::Views { files: catalog.files.clone(), problems })
@@ -172,6 +156,7 @@ struct Runner {
     options: EngineOptions,
     catalog: Arc<Catalog>,
     board: Arc<Board>,
+    reporter: Reporter,
     stop: Arc<AtomicBool>,
     /// Per source, where it looks up how far it may trim.
     durable: Vec<Arc<Mutex<Option<Position>>>>,
@@ -232,23 +217,32 @@ impl Runner {
     }
 
     /// Waits for sources that cannot be described yet. `None`: stopped before that.
-    fn describe_until_planned(&self) -> Result<Option<Core>, EngineError> {
+    fn describe_until_planned(&mut self) -> Result<Option<Core>, EngineError> {
         let mut pause = Duration::from_millis(10);
         while !self.stop.load(Ordering::Acquire) {
             match describe::tables(&self.catalog, Some(&self.options.data)) {
                 Ok(schemas) => return open(&self.catalog, &schemas, &self.options, &self.board).map(Some),
-                Err(EngineError::Source { name, reason, transient: true }) => {
-                    let health = SourceHealth::Retrying { reason };
-                    if let Some(source) = self.catalog.sources.iter().position(|it| it.name == name) {
-                        self.set_health(source, health);
-                    }
-                }
+                Err(EngineError::Source { name, reason, .. }) => self.name_awaited(&name, &reason),
                 Err(error) => return Err(error),
             }
             std::thread::park_timeout(pause);
             pause = (pause * 2).min(MAX_BACK_OFF);
         }
         Ok(None)
+    }
+
+    /// Says which source is waited for; one that was waited for before may be there by now.
+    fn name_awaited(&mut self, awaited: &str, reason: &str) {
+        for (index, source) in self.catalog.sources.iter().enumerate() {
+            let health = if source.name == awaited {
+                let reason =
+                    format!("{reason}; all views wait, because planning them takes the columns of every table");
+                SourceHealth::Retrying { reason }
+            } else {
+                SourceHealth::Connecting
+            };
+            self.reporter.set_health(index, health);
+        }
     }
 
     fn spawn_sources(
@@ -324,7 +318,7 @@ impl Runner {
         for message in arrived {
             match message {
                 Message::Batch(batch) => batches.push(batch),
-                Message::Health(source, health) => self.set_health(source, health),
+                Message::Health(source, health) => self.reporter.set_health(source, health),
                 Message::Current(source, instant) => {
                     current.insert(source, instant);
                 }
@@ -371,19 +365,6 @@ impl Runner {
                 }
             }
         })
-    }
-
-    fn set_health(&self, source: usize, health: SourceHealth) {
-        let Some(status) = self.board.sources().get(source) else { return };
-        let mut known = status.health.write().unwrap_or_else(|it| it.into_inner());
-        if *known != health {
-            match &health {
-                SourceHealth::Halted { reason } => tracing::error!(source = status.name, "halted: {reason}"),
-                SourceHealth::Retrying { reason } => tracing::warn!(source = status.name, "retrying: {reason}"),
-                other => tracing::info!(source = status.name, state = ?other, "source"),
-            }
-            *known = health;
-        }
     }
 }
 

@@ -88,8 +88,10 @@ fn a_missing_service_file_is_waited_for_and_named() {
     site.write_views(VIEWS);
     let mut server = site.serve();
     let answer = server.wait_for("/readyz", |answer| answer.status == 503 && answer.body.contains("shop"));
-    assert!(answer.body.contains("shop.db"), "{}", answer.body);
+    assert!(answer.body.contains("shop.db") && answer.body.contains("all views wait"), "{}", answer.body);
+    // Services create their file first and their tables later.
     let shop = site.service("shop.db");
+    server.wait_for("/readyz", |answer| answer.body.contains("has no table"));
     shop.execute_batch("CREATE TABLE items (id INTEGER PRIMARY KEY, colour TEXT); INSERT INTO items VALUES (1, 'red')")
         .expect("shop");
     site.install_capture("shop.db");
@@ -97,6 +99,24 @@ fn a_missing_service_file_is_waited_for_and_named() {
     let row = http::get(server.address, "/v1/views/colours/red", &[]).expect("row");
     assert_eq!(row.status, 200, "{}", row.body);
     assert_eq!(row.json()["items"], 1, "{}", row.body);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_at_the_start_is_named_and_its_views_stay_served() {
+    let site = site_with_shop();
+    site.install_capture("shop.db");
+    let mut server = site.serve();
+    server.wait_ready();
+    assert_eq!(server.terminate(), Some(0));
+    for (content, words) in [("", "not installed"), ("not what its name says", "damaged")] {
+        std::fs::write(site.path("shop.db"), content).expect("file");
+        let mut server = site.serve();
+        let answer = server.wait_for("/readyz", |answer| answer.body.contains(words));
+        assert!(answer.body.contains("source shop is halted"), "{}", answer.body);
+        let row = http::get(server.address, "/v1/views/colours/red", &[]).expect("row");
+        assert_eq!((row.status, row.json()["items"].as_i64()), (200, Some(2)), "{}", row.body);
+        assert_eq!(server.terminate(), Some(0));
+    }
 }
 
 #[test]
