@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::fault::Fault;
 use super::layout::Layout;
 use super::log::{self, Head};
+use super::shape::ShapeColumn;
 use super::stream::{self, Found, MANY};
 use super::trim::Trim;
 use super::watch::Watch;
@@ -38,8 +39,7 @@ fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let Connector::Sqlite { path } = &spec.connector;
     let path = PathBuf::from(path);
     let mut watch = Watch::new(&path);
-    let mut life =
-        Life { position: from.unwrap_or_default(), unfinished: BTreeSet::new(), health: None, healthy: false };
+    let mut life = Life::new(from.unwrap_or_default());
     let mut back_off = FIRST_BACK_OFF;
     while !link.stopped() {
         life.healthy = false;
@@ -72,12 +72,28 @@ pub(super) struct Life {
     /// The readers whose tables were begun to be copied behind that batch: an attempt that was given up may have copied
     /// them in part.
     pub(super) unfinished: BTreeSet<usize>,
+    /// The columns of the newest layout that was accepted.
+    columns: Option<Vec<Vec<ShapeColumn>>>,
     health: Option<SourceHealth>,
     /// Whether the last attempt came as far as following the log.
     healthy: bool,
 }
 
 impl Life {
+    fn new(position: Position) -> Life {
+        Life { position, unfinished: BTreeSet::new(), columns: None, health: None, healthy: false }
+    }
+
+    /// Refuses a layout with other declared types than those that what was sent so far was read by: the schema it is
+    /// given is that of the engine's start.
+    fn accept(&mut self, layout: &Layout) -> Result<(), Fault> {
+        if let Some(reason) = self.columns.as_ref().and_then(|it| layout.retyped(it)) {
+            return Err(Fault::Halt(reason));
+        }
+        self.columns = Some(layout.columns());
+        Ok(())
+    }
+
     fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
         if self.health.as_ref() == Some(&health) {
             return Ok(());
@@ -116,6 +132,7 @@ impl<'a> Follower<'a> {
         let transaction = connection.unchecked_transaction()?;
         let layout = Layout::verify(&connection, spec, path)?;
         transaction.finish()?;
+        life.accept(&layout)?;
         let copied = vec![0; layout.readers.len()];
         Ok(Follower {
             spec,
@@ -233,9 +250,7 @@ impl<'a> Follower<'a> {
         if layout.uuid != self.layout.uuid {
             return Err(Fault::Retry("the change log was created anew".into()));
         }
-        if let Some(reason) = layout.retyped(&self.layout) {
-            return Err(Fault::Halt(reason));
-        }
+        self.life.accept(&layout)?;
         let doubtful = layout.doubtful(&self.layout);
         self.layout = layout;
         Ok(doubtful)

@@ -144,6 +144,31 @@ fn another_key_of_the_same_width_halts_until_the_old_one_is_back() {
 }
 
 #[test]
+fn another_type_halts_until_the_old_one_is_back() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let rebuild = |declared: &str| {
+        let script = format!(
+            "BEGIN; CREATE TABLE new_t(id INTEGER PRIMARY KEY, x {declared}); INSERT INTO new_t SELECT * FROM t;
+             DROP TABLE t; ALTER TABLE new_t RENAME TO t; COMMIT;"
+        );
+        file.connect().execute_batch(&script).unwrap();
+        capture::install(&file.path, &[]).unwrap();
+    };
+    rebuild("INTEGER");
+    source.wait_for(|it| halted(it, "restart to take the new one"));
+    // Another fault shows that the file is opened again and again; the type is still refused afterwards.
+    file.connect().execute_batch("DROP TRIGGER _vantage_2_update").unwrap();
+    source.wait_for(|it| halted(it, "_vantage_2_update is missing"));
+    capture::install(&file.path, &[]).unwrap();
+    let after = source.wait_for(|it| *it == SourceHealth::Streaming || halted(it, "restart to take the new one"));
+    assert!(halted(&after, "changed its type from \"TEXT\" to \"INTEGER\""), "{after:?}");
+    rebuild("TEXT");
+    source.wait_for(|it| *it == SourceHealth::Streaming);
+    source.check("the old type");
+}
+
+#[test]
 fn a_column_that_goes_is_named() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);
