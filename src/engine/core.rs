@@ -53,7 +53,7 @@ pub struct Core {
     pub(super) nodes: Vec<Option<StoredNode>>,
     resnapshots: HashMap<usize, Resnapshot>,
     times: Times,
-    /// Makes a commit that waits for room on the disk give up.
+    /// Makes what may take long give up: loading, building, and a commit that waits for room on the disk.
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -157,6 +157,7 @@ impl Core {
     fn empty(&mut self, table: TableId) -> Result<(), EngineError> {
         let keys: Vec<Vec<u8>> = self.dataflow.keys_of(table).map(<[u8]>::to_vec).collect();
         for keys in keys.chunks(CHUNK_ROWS) {
+            self.check_stop()?;
             let gone = keys.iter().map(|key| Event { table, row: Row::tombstone(key) });
             self.step(gone.collect(), Vec::new(), &[])?;
         }
@@ -229,19 +230,30 @@ impl Core {
         }
     }
 
+    /// An error once the engine is told to stop.
+    pub(super) fn check_stop(&self) -> Result<(), EngineError> {
+        if self.stop.load(Ordering::Acquire) { Err(EngineError::Stopped) } else { Ok(()) }
+    }
+
     /// Writes one epoch and publishes it. While the disk is full intake pauses here, and what is published stays
     /// served; the commit is tried again until there is room, or until the engine is told to stop.
     pub(super) fn commit(&mut self, mut commit: Commit) -> Result<(), EngineError> {
         loop {
             match self.store.try_commit(&mut commit) {
                 Ok(epoch) => {
-                    self.board.set_paused(None);
+                    if self.board.paused().is_some() {
+                        tracing::info!("there is room on the disk again; intake goes on");
+                        self.board.set_paused(None);
+                    }
                     self.board.publish(epoch);
                     self.times.epochs += 1;
                     return Ok(());
                 }
-                Err(error @ StoreError::Full(_)) if !self.stop.load(Ordering::Acquire) => {
-                    tracing::warn!(%error, "intake is paused");
+                Err(error @ StoreError::Full(_)) => {
+                    self.check_stop()?;
+                    if self.board.paused().is_none() {
+                        tracing::warn!(%error, "intake is paused until there is room on the disk");
+                    }
                     self.board.set_paused(Some(error.to_string()));
                     std::thread::park_timeout(FULL_DISK_PAUSE);
                 }

@@ -80,6 +80,9 @@ pub enum EngineError {
     /// Intake has stopped for good.
     #[error("the engine stopped: {0}")]
     Halted(String),
+    /// The engine was told to stop before this was done; nothing is lost.
+    #[error("told to stop")]
+    Stopped,
     /// Waiting took too long.
     #[error("not ready within {0:?}: {1}")]
     TimedOut(Duration, String),

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -226,12 +227,14 @@ pub(super) fn load(core: &mut Core) -> Result<(), EngineError> {
         }
         if core.dataflow.keeps_rows(NodeId(index)) {
             let mut failure = None;
-            let rows =
-                core.store.rows(stored.relation).map_while(|row| row.map_err(|error| failure = Some(error)).ok());
+            let stop = Arc::clone(&core.stop);
+            let rows = core.store.rows(stored.relation).map_while(|row| {
+                let row =
+                    if stop.load(Ordering::Acquire) { Err(EngineError::Stopped) } else { row.map_err(Into::into) };
+                row.map_err(|error| failure = Some(error)).ok()
+            });
             core.dataflow.load(NodeId(index), rows);
-            if let Some(error) = failure {
-                return Err(error.into());
-            }
+            failure.map_or(Ok(()), Err)?;
         }
         core.dataflow.set_live(NodeId(index));
     }
@@ -269,6 +272,10 @@ impl Core {
         let mut dataflow = std::mem::replace(&mut self.dataflow, Dataflow::new(Arc::default()));
         let mut done = 0;
         let outcome = dataflow.hydrate(node, &mut |deltas: Vec<Delta>| {
+            self.check_stop()?;
+            if deltas.is_empty() {
+                return Ok(());
+            }
             done += deltas.len() as u64;
             let mut commit = Commit::default();
             self.collect(node, &deltas, &mut commit.rows);
@@ -300,6 +307,7 @@ impl Core {
             }
             let mut range = crate::store::KeyRange::all();
             loop {
+                self.check_stop()?;
                 let rows = epoch.scan(relation, &range, false, CHUNK_ROWS)?;
                 let mut commit = Commit::default();
                 commit.rows.extend(rows.iter().map(|row: &Row| (index.relation, index.entry(schema, row))));

@@ -190,22 +190,11 @@ impl Runner {
             return Ok(());
         };
         core.stop = Arc::clone(&self.stop);
-        core.load()?;
-        let (sender, messages) = sync_channel(QUEUED_MESSAGES);
-        let stop_sources = Arc::new(AtomicBool::new(false));
-        let mut threads = self.spawn_sources(&core, &sender, &stop_sources);
-        threads.push(self.spawn_sync(&core));
-        drop(sender);
-        let outcome = self.follow(&mut core, &messages);
-        stop_sources.store(true, Ordering::Release);
-        self.sync_requests = None;
-        drop(messages);
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread panicked");
-            }
+        match core.load().and_then(|()| self.follow_sources(&mut core)) {
+            // Told to stop while it loads, builds, or waits for the disk: what was not done is done by the next start.
+            Ok(()) | Err(EngineError::Stopped) => {}
+            Err(error) => return Err(error),
         }
-        outcome?;
         match core.close() {
             // Nothing is lost: the journal has what the last checkpoint could not take.
             Err(EngineError::Store(error @ StoreError::Full(_))) => {
@@ -214,6 +203,25 @@ impl Runner {
             }
             outcome => outcome,
         }
+    }
+
+    /// Runs the threads of the sources and of syncing around the epoch loop.
+    fn follow_sources(&mut self, core: &mut Core) -> Result<(), EngineError> {
+        let (sender, messages) = sync_channel(QUEUED_MESSAGES);
+        let stop_sources = Arc::new(AtomicBool::new(false));
+        let mut threads = self.spawn_sources(core, &sender, &stop_sources);
+        threads.push(self.spawn_sync(core));
+        drop(sender);
+        let outcome = self.follow(core, &messages);
+        stop_sources.store(true, Ordering::Release);
+        self.sync_requests = None;
+        drop(messages);
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread panicked");
+            }
+        }
+        outcome
     }
 
     /// Waits for sources that cannot be described yet. `None`: stopped before that.
@@ -289,11 +297,7 @@ impl Runner {
                 events += events_of(&message);
                 arrived.push(message);
             }
-            match self.digest(core, arrived) {
-                // Told to stop while the disk is full: the sources still have what could not be written.
-                Err(EngineError::Store(StoreError::Full(_))) if self.stop.load(Ordering::Acquire) => break,
-                outcome => outcome?,
-            }
+            self.digest(core, arrived)?;
             if !self.announced && unready(&self.board, &self.catalog).is_none() {
                 self.announced = true;
                 tracing::info!("ready: every view is complete and every source is followed");

@@ -1,12 +1,13 @@
 //! The engine without threads: copies that are begun again, recovery, and what may not be read yet.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use super::recover::{Registry, drop_state};
 use super::run::plan_views;
-use super::{Core, EngineError, describe};
+use super::{Core, EngineError, describe, recover};
 use crate::catalog::{Catalog, File, read_files};
 use crate::change::{
     Batch, Column, DataType, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
@@ -158,4 +159,28 @@ fn tables_of_one_upstream_table_are_remembered_each_with_its_declaration() {
     let other = read("id BIGINT PRIMARY KEY, a BIGINT");
     let refused = describe::tables(&other, Some(directory.path())).unwrap_err();
     assert!(matches!(refused, EngineError::Source { transient: true, .. }), "{refused}");
+}
+
+#[test]
+fn loading_and_building_end_when_told_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), "");
+    apply(&mut core, both(), (0..1000).map(|id| upsert(ITEMS, id, id % 3)).collect());
+    apply(&mut core, SourceState::Streaming, Vec::new());
+    core.close().unwrap();
+    let index = "CREATE INDEX by_a ON items (a);";
+    for (views, is_built) in [("", true), (COLOURS, false), (index, false)] {
+        let (catalog, graph) = planned(views);
+        let board = Arc::new(Board::new(vec!["shop".into()]));
+        let mut core = Core::open(catalog, graph, directory.path(), StoreOptions::default(), board).unwrap();
+        if !is_built {
+            recover::load(&mut core).unwrap();
+        }
+        core.stop.store(true, Ordering::Release);
+        let stopped = if is_built { recover::load(&mut core) } else { core.build() };
+        assert!(matches!(stopped, Err(EngineError::Stopped)), "{views}: {stopped:?}");
+        core.close().unwrap();
+    }
+    let core = open(directory.path(), &format!("{COLOURS}{index}"));
+    assert_eq!(rows(&core, "colours"), [(0, 334), (1, 333), (2, 333)]);
 }

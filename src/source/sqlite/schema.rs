@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -33,6 +34,8 @@ pub(crate) fn describe(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let at = |error| SourceError::Sqlite { path: path.clone(), error };
     let connection = Connection::open_with_flags(&path, flags).map_err(at)?;
+    // A busy file is asked again later; whoever asks may be told to stop meanwhile.
+    connection.busy_timeout(Duration::ZERO).map_err(at)?;
     let shape = shape_of(&connection, &path, upstream)?;
     schema(&shape, declared)
 }
