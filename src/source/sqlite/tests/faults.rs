@@ -56,9 +56,10 @@ fn install_is_idempotent_and_remove_leaves_the_file_as_it_was() {
     assert_eq!(status.log, again.log);
     capture::remove(&file.path, &[]).unwrap();
     assert_eq!(dump(&file), before);
-    let mode: String = file.connect().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
-    assert_eq!(mode, "delete");
+    let mode = || -> String { file.connect().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap() };
+    assert_eq!(mode(), "delete");
     assert!(capture::install(&file.path, &["nope".into()]).is_err());
+    assert_eq!(mode(), "delete", "what was refused changed nothing");
 }
 
 #[test]
