@@ -2,7 +2,6 @@
 //! reads, and whatever does not fit is a problem.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::references::Reference;
 use super::statement::{Declaration, Declared};
@@ -85,7 +84,8 @@ fn shares_a_file(sources: &[Source], connector: &Connector, span: Span) -> Optio
     let file = |connector: &Connector| {
         let Connector::Sqlite { path } = connector;
         // A file that is not there yet is known by its name only.
-        std::fs::canonicalize(path).unwrap_or_else(|_| Path::new(path).components().collect())
+        let known = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        known.unwrap_or_else(|_| path.into())
     };
     let other = sources.iter().find(|it| file(&it.connector) == file(connector))?;
     let problem = Problem::at(span, format!("source \"{}\" reads the same file", other.name));

@@ -3,10 +3,12 @@
 //! Start-up never waits for a source: a source that cannot be described is tried again with back-off while everything
 //! that is known already is served. Only mistakes in the view files stop the start, before anything is touched.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -172,12 +174,8 @@ impl Runner {
     /// Whatever ends the thread other than a stop is put on the board, so that nobody reads stale rows unaware.
     fn run_guarded(mut self, core: Option<Core>) -> Result<(), EngineError> {
         let board = Arc::clone(&self.board);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(core)));
-        let outcome = outcome.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_string()));
-            Err(EngineError::Halted(format!("internal error: {}", text.unwrap_or_default())))
-        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run(core)));
+        let outcome = outcome.unwrap_or_else(|panic| Err(EngineError::Halted(internal_error(&*panic))));
         if let Err(error) = &outcome {
             tracing::error!(%error, "the engine stopped; what was published stays served");
             board.halt(error.to_string());
@@ -304,7 +302,7 @@ impl Runner {
             }
             if self.unsynced.is_some_and(|since| since.elapsed() >= self.options.sync_interval) {
                 self.unsynced = None;
-                self.request_sync(&core.board().epoch());
+                self.request_sync(&core.board().epoch())?;
             }
         }
         Ok(())
@@ -342,15 +340,20 @@ impl Runner {
     }
 
     /// Asks the sync thread to make `epoch` durable; when it is still busy, the next request covers this one.
-    fn request_sync(&mut self, epoch: &Arc<Epoch>) {
-        let Some(requests) = &self.sync_requests else { return };
-        if requests.try_send(Arc::clone(epoch)).is_err() {
-            self.unsynced = Some(Instant::now());
+    fn request_sync(&mut self, epoch: &Arc<Epoch>) -> Result<(), EngineError> {
+        let Some(requests) = &self.sync_requests else { return Ok(()) };
+        match requests.try_send(Arc::clone(epoch)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => self.unsynced = Some(Instant::now()),
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(EngineError::Halted(self.board.halted().unwrap_or_default()));
+            }
         }
+        Ok(())
     }
 
     /// A thread that fsyncs, so that epochs need not wait for the disk, and then tells the sources how far they may
-    /// trim. A failed fsync poisons the store, which ends intake with the next commit.
+    /// trim. When it fails it says so on the board and ends, which ends intake too.
     fn spawn_sync(&mut self, core: &Core) -> JoinHandle<()> {
         let (sender, requests) = sync_channel::<Arc<Epoch>>(1);
         self.sync_requests = Some(sender);
@@ -358,18 +361,25 @@ impl Runner {
         let names: Vec<String> = self.catalog.sources.iter().map(|it| it.name.clone()).collect();
         let durable = self.durable.clone();
         std::thread::spawn(move || {
-            for epoch in requests {
-                if let Err(error) = syncer.sync() {
-                    board.halt(error.to_string());
-                    return;
+            let sync = || {
+                for epoch in &requests {
+                    syncer.sync().map_err(|error| error.to_string())?;
+                    for (name, durable) in names.iter().zip(&durable) {
+                        let position = epoch.positions().get(name).cloned();
+                        *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
+                    }
                 }
-                for (name, durable) in names.iter().zip(&durable) {
-                    let position = epoch.positions().get(name).cloned();
-                    *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
-                }
+                Ok(())
+            };
+            if let Err(reason) = catch_unwind(AssertUnwindSafe(sync)).unwrap_or_else(|it| Err(internal_error(&*it))) {
+                board.halt(reason);
             }
         })
     }
+}
+
+fn internal_error(panic: &(dyn Any + Send)) -> String {
+    format!("internal error: {}", source::panic_text(panic))
 }
 
 fn events_of(message: &Message) -> usize {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -27,15 +27,8 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The slow poll, for when file events are lost.
 const SAFETY_POLL: Duration = Duration::from_millis(100);
 
-/// Runs the source on a thread of its own, from `from` on, until the link is closed or told to stop.
-pub(crate) fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
-    let name = format!("source {}", spec.name);
-    let run = move || run(&spec, from, &link);
-    // Without a thread there is no process to speak of; the standard library's own spawn panics alike.
-    thread::Builder::new().name(name).spawn(run).unwrap_or_else(|error| panic!("no thread for a source: {error}"))
-}
-
-fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
+/// Follows the source from `from` on, until the link is closed or told to stop.
+pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let Connector::Sqlite { path } = &spec.connector;
     let path = PathBuf::from(path);
     let mut watch = Watch::new(&path);

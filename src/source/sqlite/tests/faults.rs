@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::harness::{File, Model, Running};
 use crate::catalog::{Connector, DeclaredColumn};
-use crate::change::{DataType, SourceHealth};
+use crate::change::{DataType, KeyColumn, SourceHealth};
 use crate::source::describe;
 use crate::source::sqlite::capture::{self, TableState};
 
@@ -323,6 +323,16 @@ fn trimming_under_load_keeps_what_is_needed() {
     owner.execute_batch("DELETE FROM t WHERE id % 3 = 0").unwrap();
     source.check("a restart behind a trimmed log");
     assert_eq!(source.snapshots, 0);
+}
+
+#[test]
+fn a_source_that_panics_is_halted_by_name() {
+    let file = File::captured(SIMPLE);
+    let mut spec = file.spec(&["t"]);
+    // No source describes such a schema: its key is a column that it does not have.
+    spec.tables[0].schema.key = vec![KeyColumn::ascending(9)].into();
+    let mut source = Running::start(spec, Model::default());
+    source.wait_for(|it| halted(it, "internal error: index out of bounds"));
 }
 
 #[test]
