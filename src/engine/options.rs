@@ -77,6 +77,9 @@ pub enum EngineError {
     /// The operating system refused something.
     #[error("{0}")]
     Io(String),
+    /// A table or view that is not complete was read.
+    #[error("{0}")]
+    Incomplete(String),
     /// Intake has stopped for good.
     #[error("the engine stopped: {0}")]
     Halted(String),

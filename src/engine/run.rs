@@ -84,9 +84,7 @@ impl Engine {
 
     /// A table or materialized view to read from.
     pub fn view(&self, name: &str) -> Option<View> {
-        let relations = self.board.relations();
-        let (relation, _) = relations.iter().find(|(relation, _)| relation.name == name)?;
-        Some(View::new(Arc::clone(&self.board), relation.clone()))
+        View::find(&self.board, name)
     }
 
     /// Waits until every relation is live and every source is followed.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::recover::{Registry, drop_state};
 use super::run::plan_views;
-use super::{Core, EngineError, describe, recover};
+use super::{Core, EngineError, View, describe, recover};
 use crate::catalog::{Catalog, File, read_files};
 use crate::change::{
     Batch, Column, DataType, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
@@ -183,4 +183,19 @@ fn loading_and_building_end_when_told_to_stop() {
     }
     let core = open(directory.path(), &format!("{COLOURS}{index}"));
     assert_eq!(rows(&core, "colours"), [(0, 334), (1, 333), (2, 333)]);
+}
+
+#[test]
+fn what_is_being_built_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), &format!("{COLOURS}CREATE INDEX by_items ON colours (items);"));
+    let view = View::find(core.board(), "colours").unwrap();
+    let listing = view.listing("by_items", &["a"]).unwrap();
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7)]);
+    for refused in [view.get(&[Datum::Int(7)]).map(drop), listing.first(&listing.epoch(), &[], 9).map(drop)] {
+        assert!(matches!(&refused, Err(EngineError::Incomplete(it)) if it.contains("colours")), "{refused:?}");
+    }
+    apply(&mut core, SourceState::Streaming, Vec::new());
+    assert!(view.get(&[Datum::Int(7)]).unwrap().is_some());
+    assert_eq!(listing.first(&listing.epoch(), &[Datum::Int(1)], 9).unwrap().len(), 1);
 }
