@@ -22,7 +22,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let cli = Cli::parse();
-    start_logging(&cli.log);
+    if let Err(error) = start_logging(&cli.log) {
+        eprintln!("error: --log {:?}: {error}", cli.log);
+        return ExitCode::from(2);
+    }
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -50,10 +53,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Text for people, JSON lines for collectors; `RUST_LOG` syntax selects.
-fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+fn start_logging(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { builder.init() } else { builder.json().flatten_event(true).init() }
+    if std::io::stderr().is_terminal() {
+        builder.init()
+    } else {
+        builder.json().flatten_event(true).init()
+    }
+    Ok(())
 }
 
 fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {

@@ -51,6 +51,9 @@ fn unknown_flags_and_variables_are_errors() {
     let variable = vantage().env("VANTAGE_VEIWS", "x").args(["check"]).output().expect("check");
     assert_eq!(variable.status.code(), Some(2));
     assert!(text_of(&variable).contains("VANTAGE_VEIWS"), "{}", text_of(&variable));
+    let log = vantage().args(["--log", "info,vantage=loud", "check", "--views", "."]).output().expect("check");
+    assert_eq!(log.status.code(), Some(2), "{}", text_of(&log));
+    assert!(text_of(&log).contains("vantage=loud"), "{}", text_of(&log));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) struct Layout {
     /// The numbers of all tables that were ever captured.
     pub(super) known: HashSet<i64>,
     pub(super) key_width: usize,
-    /// Every object with a statement of its own, to account for schema changes.
+    /// Every object that a statement of its own made, to account for schema changes.
     objects: HashSet<(String, String)>,
     has_virtual: bool,
 }
@@ -127,8 +127,12 @@ impl Layout {
     }
 }
 
+/// The objects that a statement of their own made, and whether there are virtual tables. SQLite makes its own tables
+/// beside others, several with one statement.
 fn objects(connection: &Connection) -> rusqlite::Result<(HashSet<(String, String)>, bool)> {
-    let mut statement = connection.prepare_cached("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )?;
     let mut rows = statement.query([])?;
     let mut objects = HashSet::new();
     let mut has_virtual = false;
