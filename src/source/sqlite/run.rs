@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::layout::Layout;
 use super::log::{self, Head};
 use super::shape::ShapeColumn;
-use super::stream::{self, Found, MANY};
+use super::stream::{self, Found, Reach};
 use super::trim::Trim;
 use super::watch::Watch;
 use crate::catalog::Connector;
@@ -162,6 +162,10 @@ impl<'a> Follower<'a> {
                 }
                 Some(Found::Copy(readers)) => self.copy(link, &readers)?,
                 Some(Found::TooMany) => head = self.copy_all(link, None)?,
+                Some(Found::Slice(events, at)) => {
+                    head = at;
+                    self.send(link, events, self.life.position.clone(), SourceState::Snapshot, seen_at)?;
+                }
                 Some(Found::Events(events, at)) => {
                     head = at;
                     self.send_consistent(link, events, head, seen_at)?;
@@ -174,13 +178,14 @@ impl<'a> Follower<'a> {
 
     /// One look at the log behind `head`; `None` when the layout is no longer the file's.
     fn look(&mut self, head: Head) -> Result<Option<Found>, Fault> {
-        let limit = if self.life.unfinished.is_empty() { MANY } else { usize::MAX };
+        let all_copied = self.life.unfinished.len() == self.layout.readers.len();
+        let reach = if all_copied { Reach::Slice } else { Reach::End };
         self.read(|it| {
             if !it.is_schema_current()? {
                 return Ok(None);
             }
             let Follower { connection, layout, builder, .. } = it;
-            stream::read(connection, layout, head, &it.copied, limit, builder).map(Some)
+            stream::read(connection, layout, head, &it.copied, reach, builder).map(Some)
         })
     }
 

@@ -316,6 +316,23 @@ fn a_snapshot_beside_writers_is_consistent_at_its_end() {
 }
 
 #[test]
+fn what_was_touched_during_a_first_copy_is_sent_in_slices() {
+    let file = File::captured(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO t SELECT i, 'x' FROM n;",
+    );
+    let mut source = Running::start(file.spec(&["t"]), Model::default());
+    // The copy has begun, and the source waits for us with more of it.
+    while source.batches == 0 {
+        source.take();
+    }
+    file.connect().execute_batch("UPDATE t SET x = 'y'; DELETE FROM t WHERE id % 5 = 0").unwrap();
+    source.check("all rows touched during the copy");
+    assert!(source.largest < 100_000, "a batch of {} events", source.largest);
+    assert_eq!(source.snapshots, 1);
+}
+
+#[test]
 fn trimming_under_load_keeps_what_is_needed() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);

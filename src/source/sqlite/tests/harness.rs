@@ -75,6 +75,8 @@ pub(super) struct Running {
     pub(super) model: Model,
     pub(super) health: Vec<SourceHealth>,
     pub(super) batches: usize,
+    /// The most events a batch had.
+    pub(super) largest: usize,
     pub(super) snapshots: usize,
     pub(super) link: Link,
     receiver: Option<Receiver<Message>>,
@@ -93,6 +95,7 @@ impl Running {
             model,
             health: Vec::new(),
             batches: 0,
+            largest: 0,
             snapshots: 0,
             link,
             receiver: Some(receiver),
@@ -108,6 +111,7 @@ impl Running {
             Message::Health(_, health) => self.health.push(health),
             Message::Batch(batch) => {
                 self.batches += 1;
+                self.largest = self.largest.max(batch.events.len());
                 if let SourceState::SnapshotStart(tables) = &batch.state {
                     self.snapshots += 1;
                     self.model.named.extend(tables.iter().map(|it| (it.0, HashSet::new())));
