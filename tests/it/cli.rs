@@ -1,6 +1,9 @@
 //! The command line as a user meets it: what it prints, what it refuses, its exit codes.
 
-use super::support::{Site, http, text_of, vantage};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::support::{PATIENCE, Site, http, text_of, vantage};
 
 const VIEWS: &str = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'shop.db');
 CREATE TABLE items FROM shop TABLE 'items';
@@ -120,6 +123,27 @@ fn a_file_that_cannot_be_read_at_the_start_is_named_and_its_views_stay_served() 
         assert_eq!((row.status, row.json()["items"].as_i64()), (200, Some(2)), "{}", row.body);
         assert_eq!(server.terminate(), Some(0));
     }
+}
+
+#[test]
+fn a_demo_that_is_interrupted_while_it_is_set_up_leaves_nothing_behind() {
+    let site = Site::new();
+    let mut demo = vantage();
+    demo.args(["demo", "--products", "5000000", "--listen", "127.0.0.1:0"]).env("TMPDIR", site.root());
+    let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("vantage demo");
+    let shops = || {
+        let entries = std::fs::read_dir(site.root()).expect("directory").map(|it| it.expect("entry").path());
+        entries.filter(|it| it.to_string_lossy().contains("vantage-demo-")).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !shops().iter().any(|it| it.join("services/orders.db").exists()) {
+        assert!(Instant::now() < deadline && demo.try_wait().expect("child").is_none(), "nothing is seeded");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let kill = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().expect("kill");
+    assert!(kill.success());
+    assert_eq!(demo.wait().expect("wait").code(), Some(130));
+    assert_eq!(shops(), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]
