@@ -27,15 +27,15 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// How far the source is read once these events are applied.
     pub position: Position,
-    /// Where this batch stands in the life of the source.
-    pub state: SourceState,
+    /// Whether it is part of a snapshot or of the stream.
+    pub phase: Phase,
     /// When the newest transaction in this batch became known to the source reader.
     pub seen_at: std::time::Instant,
 }
 
-/// Where a batch stands: part of a snapshot, or of the stream behind it.
+/// Where a batch stands in the life of its source: part of a snapshot, or of the stream behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
+pub enum Phase {
     /// The first batch of a snapshot of these tables: every key of them not named until the next `Streaming` batch is
     /// gone. Begun again for a table before that, it replaces what was said of the table; a snapshot of other tables that
     /// has not ended goes on, and one that was given up has to be begun again.

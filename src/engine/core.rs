@@ -11,7 +11,7 @@ use super::options::EngineError;
 use super::recover::{self, CHUNK_ROWS, Registry};
 use super::resnapshot::Resnapshot;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Delta, Event, Position, RelationId, Row, SourceState, TableId};
+use crate::change::{Batch, Delta, Event, Phase, Position, RelationId, Row, TableId};
 use crate::dataflow::Dataflow;
 use crate::plan::{Graph, NodeId};
 use crate::store::{Board, Commit, RelationState, Store, StoreError, StoreOptions, StoreStats, Syncer};
@@ -117,13 +117,13 @@ impl Core {
             if let Some(status) = self.board.sources().get(source) {
                 status.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
             }
-            if let SourceState::SnapshotStart(tables) = &batch.state {
+            if let Phase::SnapshotStart(tables) = &batch.phase {
                 // The snapshot is compared with what we hold, so what came before it has to be held first.
                 self.step(std::mem::take(&mut events), std::mem::take(&mut positions), &completed)?;
                 self.begin_snapshot(source, tables)?;
             }
             self.admit(source, batch.events, &mut events);
-            if batch.state == SourceState::Streaming {
+            if batch.phase == Phase::Streaming {
                 if let Some(resnapshot) = self.resnapshots.remove(&source) {
                     events.extend(resnapshot.finish());
                     completed.push(source);

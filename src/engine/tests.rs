@@ -10,7 +10,7 @@ use super::run::plan_views;
 use super::{Core, EngineError, View, describe, recover};
 use crate::catalog::{Catalog, File, read_files};
 use crate::change::{
-    Batch, Column, DataType, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
+    Batch, Column, DataType, Datum, Event, KeyColumn, Phase, Position, Row, RowBuilder, Schema, TableId,
 };
 use crate::plan::Graph;
 use crate::store::{Board, KeyRange, RelationState, Store, StoreOptions};
@@ -58,9 +58,9 @@ fn delete(table: TableId, id: i64) -> Event {
     Event { table, row: Row::tombstone(upsert(table, id, 0).row.key()) }
 }
 
-fn apply(core: &mut Core, state: SourceState, events: Vec<Event>) {
+fn apply(core: &mut Core, phase: Phase, events: Vec<Event>) {
     let position = Position { log: "log".into(), id: 1, nonce: 0 };
-    core.apply(vec![Batch { source: 0, events, position, state, seen_at: Instant::now() }]).unwrap();
+    core.apply(vec![Batch { source: 0, events, position, phase, seen_at: Instant::now() }]).unwrap();
 }
 
 /// The first two columns of all rows of a table or view, by key.
@@ -75,8 +75,8 @@ fn rows(core: &Core, name: &str) -> Vec<(i64, i64)> {
     rows.iter().map(|it| (cell(it, 0), cell(it, 1))).collect()
 }
 
-fn both() -> SourceState {
-    SourceState::SnapshotStart(vec![ITEMS, TAGS])
+fn both() -> Phase {
+    Phase::SnapshotStart(vec![ITEMS, TAGS])
 }
 
 #[test]
@@ -84,11 +84,11 @@ fn a_first_copy_begun_again_leaves_no_row_of_the_first_attempt() {
     let directory = tempfile::tempdir().unwrap();
     let mut core = open(directory.path(), COLOURS);
     apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(ITEMS, 2, 7)]);
-    apply(&mut core, SourceState::Snapshot, vec![upsert(TAGS, 1, 1)]);
+    apply(&mut core, Phase::Snapshot, vec![upsert(TAGS, 1, 1)]);
     // The attempt was given up; meanwhile the owner deleted item 1 and tag 1.
     apply(&mut core, both(), vec![upsert(ITEMS, 2, 8)]);
-    apply(&mut core, SourceState::Snapshot, vec![upsert(ITEMS, 3, 7)]);
-    apply(&mut core, SourceState::Streaming, Vec::new());
+    apply(&mut core, Phase::Snapshot, vec![upsert(ITEMS, 3, 7)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
     assert_eq!(rows(&core, "items"), [(2, 8), (3, 7)]);
     assert!(rows(&core, "tags").is_empty());
     assert_eq!(rows(&core, "colours"), [(7, 1), (8, 1)]);
@@ -99,13 +99,13 @@ fn a_copy_of_one_table_goes_with_that_of_all() {
     let directory = tempfile::tempdir().unwrap();
     let mut core = open(directory.path(), COLOURS);
     apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(ITEMS, 2, 7), upsert(TAGS, 1, 1), upsert(TAGS, 2, 2)]);
-    apply(&mut core, SourceState::Streaming, Vec::new());
+    apply(&mut core, Phase::Streaming, Vec::new());
     // Both tables are copied again; item 1 and tag 1 are gone, item 2 has changed.
     apply(&mut core, both(), vec![upsert(ITEMS, 2, 8), upsert(TAGS, 2, 2), upsert(TAGS, 3, 3)]);
     // Before the end of it the tags are copied once more; tag 3 was there in between only.
-    apply(&mut core, SourceState::SnapshotStart(vec![TAGS]), vec![upsert(TAGS, 2, 5)]);
+    apply(&mut core, Phase::SnapshotStart(vec![TAGS]), vec![upsert(TAGS, 2, 5)]);
     assert_eq!(rows(&core, "items"), [(1, 7), (2, 7)], "nothing is shown before the end");
-    apply(&mut core, SourceState::Streaming, vec![delete(TAGS, 4), upsert(ITEMS, 5, 8)]);
+    apply(&mut core, Phase::Streaming, vec![delete(TAGS, 4), upsert(ITEMS, 5, 8)]);
     assert_eq!(rows(&core, "items"), [(2, 8), (5, 8)]);
     assert_eq!(rows(&core, "tags"), [(2, 5)]);
     assert_eq!(rows(&core, "colours"), [(8, 2)]);
@@ -116,7 +116,7 @@ fn state_that_was_dropped_is_not_promised_whatever_comes_after() {
     let directory = tempfile::tempdir().unwrap();
     let mut core = open(directory.path(), COLOURS);
     apply(&mut core, both(), vec![upsert(ITEMS, 1, 7)]);
-    apply(&mut core, SourceState::Streaming, Vec::new());
+    apply(&mut core, Phase::Streaming, Vec::new());
     core.close().unwrap();
     // Killed between the dropping of everything and the commit of the new registry.
     let (mut store, _) = Store::open(directory.path(), StoreOptions::default()).unwrap();
@@ -130,7 +130,7 @@ fn state_that_was_dropped_is_not_promised_whatever_comes_after() {
     assert!(relations.iter().all(|(_, state)| !is_live(state)), "{relations:?}");
     assert_eq!(core.resume_position(0), None);
     apply(&mut core, both(), vec![upsert(ITEMS, 1, 8)]);
-    apply(&mut core, SourceState::Streaming, Vec::new());
+    apply(&mut core, Phase::Streaming, Vec::new());
     assert!(relations.iter().all(|(_, state)| is_live(state)), "{relations:?}");
     assert_eq!(rows(&core, "colours"), [(8, 1)]);
 }
@@ -166,7 +166,7 @@ fn loading_and_building_end_when_told_to_stop() {
     let directory = tempfile::tempdir().unwrap();
     let mut core = open(directory.path(), "");
     apply(&mut core, both(), (0..1000).map(|id| upsert(ITEMS, id, id % 3)).collect());
-    apply(&mut core, SourceState::Streaming, Vec::new());
+    apply(&mut core, Phase::Streaming, Vec::new());
     core.close().unwrap();
     let index = "CREATE INDEX by_a ON items (a);";
     for (views, is_built) in [("", true), (COLOURS, false), (index, false)] {
@@ -195,7 +195,7 @@ fn what_is_being_built_is_not_read() {
     for refused in [view.get(&[Datum::Int(7)]).map(drop), listing.first(&listing.epoch(), &[], 9).map(drop)] {
         assert!(matches!(&refused, Err(EngineError::Incomplete(it)) if it.contains("colours")), "{refused:?}");
     }
-    apply(&mut core, SourceState::Streaming, Vec::new());
+    apply(&mut core, Phase::Streaming, Vec::new());
     assert!(view.get(&[Datum::Int(7)]).unwrap().is_some());
     assert_eq!(listing.first(&listing.epoch(), &[Datum::Int(1)], 9).unwrap().len(), 1);
 }

@@ -4,7 +4,6 @@
 //! whatever the owner mends is noticed without a restart.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,9 +16,9 @@ use super::log::{self, Head};
 use super::shape::ShapeColumn;
 use super::stream::{self, Found, Reach};
 use super::trim::Trim;
-use super::watch::Watch;
+use super::watch::{FileId, Watch};
 use crate::catalog::Connector;
-use crate::change::{Batch, Event, Position, RowBuilder, SourceHealth, SourceState};
+use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth};
 use crate::source::{Link, Message, SourceSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
@@ -102,7 +101,7 @@ pub(super) struct Follower<'a> {
     path: &'a Path,
     pub(super) life: &'a mut Life,
     pub(super) connection: Connection,
-    file: (u64, u64),
+    file: FileId,
     pub(super) layout: Layout,
     /// The end of the log before each table was last copied.
     pub(super) copied: Vec<i64>,
@@ -112,15 +111,14 @@ pub(super) struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     fn open(spec: &'a SourceSpec, path: &'a Path, life: &'a mut Life) -> Result<Follower<'a>, Fault> {
-        let file = identity_of(path)?;
+        let file = file_at(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         // Nobody waits for us, so we wait for nobody.
         connection.busy_timeout(Duration::ZERO)?;
-        // Trimming needs no fsync of its own, and the owner's commits checkpoint the file.
-        connection.execute_batch(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 268435456",
-        )?;
+        // Trimming needs no fsync of its own, and the owner's commits checkpoint the file. It is not mapped: who restores
+        // a backup in place shortens it, and reading behind the end of a mapped file ends the process.
+        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 0")?;
         connection.set_prepared_statement_cache_capacity(64 + 4 * spec.tables.len());
         let transaction = connection.unchecked_transaction()?;
         let layout = Layout::verify(&connection, spec, path)?;
@@ -164,7 +162,7 @@ impl<'a> Follower<'a> {
                 Some(Found::TooMany) => head = self.copy_all(link, None)?,
                 Some(Found::Slice(events, at)) => {
                     head = at;
-                    self.send(link, events, self.life.position.clone(), SourceState::Snapshot, seen_at)?;
+                    self.send(link, events, self.life.position.clone(), Phase::Snapshot, seen_at)?;
                 }
                 Some(Found::Events(events, at)) => {
                     head = at;
@@ -194,7 +192,7 @@ impl<'a> Follower<'a> {
         let position = Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce };
         if !events.is_empty() || position != self.life.position || !self.life.unfinished.is_empty() {
             self.life.position = position.clone();
-            self.send(link, events, position, SourceState::Streaming, seen_at)?;
+            self.send(link, events, position, Phase::Streaming, seen_at)?;
             self.life.unfinished.clear();
         }
         self.life.healthy = true;
@@ -292,13 +290,13 @@ impl<'a> Follower<'a> {
         link: &Link,
         events: Vec<Event>,
         position: Position,
-        state: SourceState,
+        phase: Phase,
         seen_at: Instant,
     ) -> Result<(), Fault> {
         if link.stopped() {
             return Err(Fault::Stopped);
         }
-        let batch = Batch { source: self.spec.index, events, position, state, seen_at };
+        let batch = Batch { source: self.spec.index, events, position, phase, seen_at };
         link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
     }
 
@@ -308,7 +306,7 @@ impl<'a> Follower<'a> {
 
     /// Fails when another file lies at the path than the one that is open.
     fn check_file(&self) -> Result<(), Fault> {
-        match identity_of(self.path)? == self.file {
+        match file_at(self.path)? == self.file {
             true => Ok(()),
             false => Err(Fault::Retry(format!("{} was replaced by another file; opening it", self.path.display()))),
         }
@@ -332,9 +330,6 @@ impl<'a> Follower<'a> {
     }
 }
 
-fn identity_of(path: &Path) -> Result<(u64, u64), Fault> {
-    match std::fs::metadata(path) {
-        Ok(data) => Ok((data.dev(), data.ino())),
-        Err(error) => Err(Fault::Retry(format!("{}: {error}", path.display()))),
-    }
+fn file_at(path: &Path) -> Result<FileId, Fault> {
+    FileId::of(path).map_err(|error| Fault::Retry(format!("{}: {error}", path.display())))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::run::Follower;
-use crate::change::{SourceHealth, SourceState};
+use crate::change::{Phase, SourceHealth};
 use crate::source::Link;
 
 /// Progress is told this often.
@@ -25,7 +25,7 @@ impl Follower<'_> {
         }
         let tables = readers.iter().map(|it| self.layout.readers[*it].table).collect();
         self.life.unfinished.extend(readers);
-        let mut state = SourceState::SnapshotStart(tables);
+        let mut phase = Phase::SnapshotStart(tables);
         let mut rows = 0;
         self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total) })?;
         let mut told = Instant::now();
@@ -40,8 +40,8 @@ impl Follower<'_> {
                     Ok(layout.readers[*index].chunk(connection, after.as_deref(), builder, &mut events)?)
                 })?;
                 rows += events.len() as u64;
-                self.send(link, events, self.life.position.clone(), state, seen_at)?;
-                state = SourceState::Snapshot;
+                self.send(link, events, self.life.position.clone(), phase, seen_at)?;
+                phase = Phase::Snapshot;
                 if told.elapsed() > TELL {
                     self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total.max(rows)) })?;
                     told = Instant::now();

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::catalog::Connector;
-use crate::change::{DataType, Datum, Position, Row, SourceHealth, SourceState, TableId};
+use crate::change::{DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
 use crate::source::sqlite::capture;
 use crate::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
 
@@ -112,11 +112,11 @@ impl Running {
             Message::Batch(batch) => {
                 self.batches += 1;
                 self.largest = self.largest.max(batch.events.len());
-                if let SourceState::SnapshotStart(tables) = &batch.state {
+                if let Phase::SnapshotStart(tables) = &batch.phase {
                     self.snapshots += 1;
                     self.model.named.extend(tables.iter().map(|it| (it.0, HashSet::new())));
                 }
-                if batch.state == SourceState::Streaming {
+                if batch.phase == Phase::Streaming {
                     let named = std::mem::take(&mut self.model.named);
                     self.model.rows.retain(|(table, key), _| named.get(table).is_none_or(|it| it.contains(key)));
                     self.model.position = Some(batch.position);
