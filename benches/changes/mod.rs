@@ -248,7 +248,7 @@ impl Decoder {
             let events: Vec<(usize, Event)> = chunk.iter().map(|change| self.event(change)).collect();
             of_source = events.first().map_or(of_source, |(source, _)| *source);
             let tables = self.tables.iter().zip(self.sources);
-            let state = match nth {
+            let phase = match nth {
                 0 => {
                     let copied = tables.filter(|(_, source)| *source == of_source).map(|((table, _), _)| *table);
                     Phase::SnapshotStart(copied.collect())
@@ -256,7 +256,7 @@ impl Decoder {
                 nth if nth < last => Phase::Snapshot,
                 _ => Phase::Streaming,
             };
-            self.batch(of_source, events.into_iter().map(|(_, event)| event).collect(), state)
+            self.batch(of_source, events.into_iter().map(|(_, event)| event).collect(), phase)
         })
     }
 

@@ -296,7 +296,7 @@ impl Case<'_> {
     }
 
     fn apply(&mut self, core: &mut Core, events: Vec<Event>, phase: Phase) {
-        let batch = self.batch(events, state);
+        let batch = self.batch(events, phase);
         core.apply(vec![batch]).expect("apply");
     }
 
