@@ -76,8 +76,8 @@ impl Life {
         Life { position, unfinished: BTreeSet::new(), columns: None, health: None, healthy: false }
     }
 
-    /// Refuses a layout with other declared types than those that what was sent so far was read by: the schema it is
-    /// given is that of the engine's start.
+    /// Refuses a layout with other declared types than the rows sent so far were read by: the engine takes new types
+    /// only when it starts.
     fn accept(&mut self, layout: &Layout) -> Result<(), Fault> {
         if let Some(reason) = self.columns.as_ref().and_then(|it| layout.retyped(it)) {
             return Err(Fault::Halt(reason));
