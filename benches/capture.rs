@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use vantage::catalog::Connector;
-use vantage::change::{Batch, SourceState, TableId};
+use vantage::change::{Batch, Phase, TableId};
 use vantage::source::sqlite::capture;
 use vantage::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
 
@@ -90,7 +90,7 @@ fn follow() {
     loop {
         let batch = next(&receiver);
         rows += batch.events.len();
-        if batch.state == SourceState::Streaming {
+        if batch.phase == Phase::Streaming {
             break;
         }
     }

@@ -116,6 +116,12 @@ pub(crate) struct HealthArgs {
     pub(crate) listen: SocketAddr,
 }
 
+/// Whether Kubernetes sets this variable in every container, for a service whose name is or begins with "vantage":
+/// `VANTAGE_SERVICE_HOST`, `VANTAGE_PORT_8080_TCP_ADDR`…
+fn is_service_link(name: &str) -> bool {
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|it| name.contains(it)) || name.ends_with("_PORT")
+}
+
 /// A misspelt variable would silently change nothing, so it is refused.
 pub(crate) fn refuse_unknown_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<()> {
     let root = Cli::command();
@@ -127,7 +133,7 @@ pub(crate) fn refuse_unknown_variables(variables: impl Iterator<Item = (OsString
         .collect();
     for (name, _) in variables {
         let name = name.to_string_lossy();
-        if name.starts_with("VANTAGE_") && !known.iter().any(|it| *it == name) {
+        if name.starts_with("VANTAGE_") && !is_service_link(&name) && !known.iter().any(|it| *it == name) {
             let mut names = known.clone();
             names.sort();
             names.dedup();
@@ -151,5 +157,26 @@ mod tests {
         let pair = |name: &str| (OsString::from(name), OsString::new());
         assert!(refuse_unknown_variables([pair("VANTAGE_VIEWS"), pair("PATH")].into_iter()).is_ok());
         assert!(refuse_unknown_variables([pair("VANTAGE_VEIWS")].into_iter()).is_err());
+    }
+
+    #[test]
+    fn the_variables_kubernetes_sets_for_services_pass() {
+        let names = [
+            "VANTAGE_SERVICE_HOST",
+            "VANTAGE_SERVICE_PORT",
+            "VANTAGE_SERVICE_PORT_HTTP",
+            "VANTAGE_PORT",
+            "VANTAGE_PORT_8080_TCP",
+            "VANTAGE_PORT_8080_TCP_ADDR",
+            "VANTAGE_HEADLESS_SERVICE_HOST",
+            "VANTAGE_HEADLESS_PORT",
+        ];
+        let pairs = names.iter().map(|name| (OsString::from(name), OsString::new()));
+        assert!(refuse_unknown_variables(pairs).is_ok());
+        // None of ours looks like that, or a misspelt one would pass too.
+        let root = Cli::command();
+        let commands = std::iter::once(&root).chain(root.get_subcommands());
+        let ours: Vec<_> = commands.flat_map(|it| it.get_arguments()).filter_map(|it| it.get_env()).collect();
+        assert!(ours.iter().all(|it| !is_service_link(&it.to_string_lossy())), "{ours:?}");
     }
 }

@@ -21,6 +21,7 @@
 //! | [`dataflow`] | the operators, one epoch at a time |
 //! | [`engine`] | the loop that ties these together; the embedding API |
 //! | [`serve`] | read-only out: REST and SQL over published epochs |
+//! | [`signals`] | what ends the process |
 //! | [`demo`] | a shop of five services to try it with |
 //!
 //! The layers form a DAG that `tests/layers.rs` checks; `serve` never sees `dataflow` or `engine`.
@@ -64,5 +65,7 @@ pub mod dataflow;
 pub mod engine;
 
 pub mod serve;
+
+pub mod signals;
 
 pub mod demo;

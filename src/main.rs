@@ -12,6 +12,7 @@ use clap::Parser;
 use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, HealthArgs, ServeArgs};
 use vantage::engine::{Engine, EngineError, EngineOptions};
 use vantage::serve::{self, ServeOptions};
+use vantage::signals::Interruption;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,7 +23,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let cli = Cli::parse();
-    start_logging(&cli.log);
+    if let Err(error) = start_logging(&cli.log) {
+        eprintln!("error: --log {:?}: {error}", cli.log);
+        return ExitCode::from(2);
+    }
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -50,10 +54,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Text for people, JSON lines for collectors; `RUST_LOG` syntax selects.
-fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { builder.init() } else { builder.json().flatten_event(true).init() }
+fn start_logging(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| vantage::demo::LogWriter);
+    if std::io::stderr().is_terminal() {
+        builder.init()
+    } else {
+        builder.json().flatten_event(true).init()
+    }
+    Ok(())
 }
 
 fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
@@ -75,7 +84,8 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let engine = Engine::start(EngineOptions::new(args.views, args.data))?;
     tracing::info!(%address, "serving; try GET /v1/views");
     let board = Arc::clone(engine.board());
-    let served = runtime.block_on(serve::serve(listener, board, serve_options, shutdown_signal()));
+    let interruption = runtime.block_on(Interruption::listen(|| ())).context("cannot listen for signals")?;
+    let served = runtime.block_on(serve::serve(listener, board, serve_options, interruption.wait()));
     let halted = engine.board().halted();
     engine.stop().or_else(|error| match (&error, halted) {
         // What stopped intake was logged when it happened; the endpoints said so since.
@@ -85,22 +95,6 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Resolves on the first SIGTERM or SIGINT; a second one ends the process at once.
-async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("cannot listen for signals; stop the process with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    tracing::info!("draining; a second signal ends the process at once");
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        std::process::exit(130);
-    });
 }
 
 fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {

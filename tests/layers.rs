@@ -119,3 +119,28 @@ fn the_import_reader_sees_every_form() {
     let expected: BTreeSet<String> = ["change", "store", "plan"].iter().map(|it| (*it).to_string()).collect();
     assert_eq!(imports(text), expected);
 }
+
+#[test]
+fn the_image_is_built_with_every_file_the_code_includes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().expect("root");
+    let dockerfile = std::fs::read_to_string(root.join("deploy/Dockerfile")).expect("readable Dockerfile");
+    let before_build = dockerfile.split("RUN cargo build").next().unwrap_or_default();
+    let copies = before_build.lines().filter_map(|line| line.strip_prefix("COPY ")?.rsplit_once(' '));
+    let copied: Vec<PathBuf> =
+        copies.flat_map(|(sources, _)| sources.split(' ')).map(|source| root.join(source)).collect();
+    let copied = |path: &Path| copied.iter().any(|it| path.starts_with(it));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    let mut included = 0;
+    for file in files {
+        assert!(copied(&file), "{} is not copied", file.display());
+        let text = std::fs::read_to_string(&file).expect("readable source file");
+        for (at, call) in text.match_indices("include_str!(\"") {
+            let name = text[at + call.len()..].split('"').next().unwrap_or_default();
+            let path = file.parent().expect("directory").join(name).canonicalize().expect("included file");
+            assert!(copied(&path), "{} is included by {} and not copied", path.display(), file.display());
+            included += 1;
+        }
+    }
+    assert!(included > 0, "the reader of inclusions sees none");
+}

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use vantage::catalog::Catalog;
 use vantage::change::{
-    Batch, Collation, Column, DataType, Datum, Event, KeyColumn, Position, RowBuilder, Schema, SourceState, TableId,
+    Batch, Collation, Column, DataType, Datum, Event, KeyColumn, Phase, Position, RowBuilder, Schema, TableId,
 };
 use vantage::demo::skew::Skew;
 
@@ -237,7 +237,7 @@ impl Decoder {
             events[source].push(event);
         }
         let sources = events.into_iter().enumerate().filter(|(_, events)| !events.is_empty());
-        sources.map(|(source, events)| self.batch(source, events, SourceState::Streaming)).collect()
+        sources.map(|(source, events)| self.batch(source, events, Phase::Streaming)).collect()
     }
 
     /// The snapshot of one source in batches of at most `size` rows, and the empty one that completes it.
@@ -248,22 +248,22 @@ impl Decoder {
             let events: Vec<(usize, Event)> = chunk.iter().map(|change| self.event(change)).collect();
             of_source = events.first().map_or(of_source, |(source, _)| *source);
             let tables = self.tables.iter().zip(self.sources);
-            let state = match nth {
+            let phase = match nth {
                 0 => {
                     let copied = tables.filter(|(_, source)| *source == of_source).map(|((table, _), _)| *table);
-                    SourceState::SnapshotStart(copied.collect())
+                    Phase::SnapshotStart(copied.collect())
                 }
-                nth if nth < last => SourceState::Snapshot,
-                _ => SourceState::Streaming,
+                nth if nth < last => Phase::Snapshot,
+                _ => Phase::Streaming,
             };
-            self.batch(of_source, events.into_iter().map(|(_, event)| event).collect(), state)
+            self.batch(of_source, events.into_iter().map(|(_, event)| event).collect(), phase)
         })
     }
 
-    fn batch(&mut self, source: usize, events: Vec<Event>, state: SourceState) -> Batch {
+    fn batch(&mut self, source: usize, events: Vec<Event>, phase: Phase) -> Batch {
         self.positions[source] += events.len() as u64;
         let position = Position { log: format!("generator {source}"), id: self.positions[source], nonce: 0 };
-        Batch { source, events, position, state, seen_at: Instant::now() }
+        Batch { source, events, position, phase, seen_at: Instant::now() }
     }
 
     /// The event, and the index of its source.

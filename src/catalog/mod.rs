@@ -87,7 +87,7 @@ pub struct Table {
 }
 
 /// A column written out in `CREATE TABLE`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeclaredColumn {
     /// The name.
     pub name: String,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::references::Reference;
 use super::statement::{Declaration, Declared};
 use super::suggest::did_you_mean;
-use super::{Catalog, File, Index, Problem, Source, Span, Table, View};
+use super::{Catalog, Connector, File, Index, Problem, Source, Span, Table, View};
 
 /// Builds the catalog from everything that was declared; problems are added to `problems`.
 pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut Vec<Problem>) -> Catalog {
@@ -19,6 +19,7 @@ pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut 
     for Declared { name, declaration, doc, span } in sources.into_iter().chain(others) {
         match declaration {
             Declaration::Source { connector } => {
+                problems.extend(shares_a_file(&catalog.sources, &connector, name.span));
                 catalog.sources.push(Source { name: name.text, connector, doc, span });
             }
             Declaration::Table { columns, source, upstream } => {
@@ -76,6 +77,19 @@ fn without_duplicates(files: &[File], declared: Vec<Declared>, problems: &mut Ve
         }
     }
     kept
+}
+
+/// Two sources over one file would each trim its change log behind their own progress, before the other has read it.
+fn shares_a_file(sources: &[Source], connector: &Connector, span: Span) -> Option<Problem> {
+    let file = |connector: &Connector| {
+        let Connector::Sqlite { path } = connector;
+        // A file that is not there yet is known by its name only.
+        let known = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        known.unwrap_or_else(|_| path.into())
+    };
+    let other = sources.iter().find(|it| file(&it.connector) == file(connector))?;
+    let problem = Problem::at(span, format!("source \"{}\" reads the same file", other.name));
+    Some(problem.with_hint(format!("one source can have many tables: CREATE TABLE … FROM {}", other.name)))
 }
 
 fn unknown_source(catalog: &Catalog, name: &str, span: Span) -> Problem {

@@ -183,3 +183,28 @@ fn names_that_mean_nothing_or_two_things_are_problems() {
            = hint: write '500ms', '1s', '5m' or '1h'"#]],
     );
 }
+
+#[test]
+fn two_sources_over_one_file_are_a_problem() {
+    let other = "CREATE SOURCE again WITH (connector = 'sqlite', path = './shop.db');\n";
+    check(
+        &format!("{SHOP}{other}"),
+        expect![[r#"
+            error: source "shop" reads the same file
+             --> views/shop.sql:3:15
+              |
+            3 | CREATE SOURCE again WITH (connector = 'sqlite', path = './shop.db');
+              |               ^^^^^
+              = hint: one source can have many tables: CREATE TABLE … FROM shop"#]],
+    );
+    // A file that is there is known whatever it is called.
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("shop.db"), directory.path().join("link.db"));
+    std::fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let source = |name: &str, path: &std::path::Path| {
+        format!("CREATE SOURCE {name} WITH (connector = 'sqlite', path = '{}');\n", path.display())
+    };
+    let text = problems(&format!("{}{}", source("shop", &file), source("again", &link)));
+    assert!(text.contains("source \"shop\" reads the same file"), "{text}");
+}

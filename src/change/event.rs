@@ -1,5 +1,7 @@
 //! What a source says: rows that are, keys that are gone, and how far it was read.
 
+use std::fmt;
+
 use super::position::Position;
 use super::row::Row;
 
@@ -25,16 +27,18 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// How far the source is read once these events are applied.
     pub position: Position,
-    /// Where this batch stands in the life of the source.
-    pub state: SourceState,
+    /// Whether it is part of a snapshot or of the stream.
+    pub phase: Phase,
     /// When the newest transaction in this batch became known to the source reader.
     pub seen_at: std::time::Instant,
 }
 
-/// Where a batch stands: part of a snapshot, or of the stream behind it.
+/// Where a batch stands in the life of its source: part of a snapshot, or of the stream behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceState {
-    /// The first batch of a snapshot of these tables: every key not named until the next `Streaming` batch is gone.
+pub enum Phase {
+    /// The first batch of a snapshot of these tables: every key of them not named until the next `Streaming` batch is
+    /// gone. Begun again for a table before that, it replaces what was said of the table; a snapshot of other tables that
+    /// has not ended goes on, and one that was given up has to be begun again.
     SnapshotStart(Vec<TableId>),
     /// More of the snapshot; not consistent yet.
     Snapshot,
@@ -67,4 +71,20 @@ pub enum SourceHealth {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+impl fmt::Display for SourceHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceHealth::Connecting => f.write_str("connecting"),
+            SourceHealth::Snapshotting { rows, total: Some(total) } => {
+                let percent = u128::from(*rows) * 100 / u128::from(*total).max(1);
+                write!(f, "being copied: {percent} % of {total} rows")
+            }
+            SourceHealth::Snapshotting { rows, total: None } => write!(f, "being copied: {rows} rows so far"),
+            SourceHealth::Streaming => f.write_str("being followed"),
+            SourceHealth::Retrying { reason } => write!(f, "tried again: {reason}"),
+            SourceHealth::Halted { reason } => write!(f, "halted: {reason}"),
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod schema;
 
 pub use data_type::{DataType, Datum, Value, pow10};
 pub use delta::Delta;
-pub use event::{Batch, Event, SourceHealth, SourceState, TableId};
+pub use event::{Batch, Event, Phase, SourceHealth, TableId};
 pub use key::{Collation, KeyColumn, decode_int_key, encode_datum, encode_key, prefix_end};
 pub use position::Position;
 pub use row::{Row, RowBuilder};

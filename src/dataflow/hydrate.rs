@@ -15,8 +15,9 @@ type Emit<'a, E> = &'a mut dyn FnMut(Vec<Delta>) -> Result<(), E>;
 
 impl Dataflow {
     /// Computes all rows of a stored node that is not live and whose inputs are live and complete, fills its
-    /// arrangement, emits its rows as inserts in chunks, and makes it live. Between steps only. When `emit` fails the
-    /// node stays as it was before: not live, its arrangement to be filled by another call.
+    /// arrangement, emits its rows as inserts in chunks, and makes it live. Between steps only. A chunk may be empty:
+    /// then `emit` is only asked whether to go on. When it fails the node stays as it was before: not live, its
+    /// arrangement to be filled by another call.
     pub fn hydrate<E>(&mut self, node: NodeId, emit: Emit<'_, E>) -> Result<(), E> {
         let mut own = Relation {
             hashed: std::mem::take(&mut self.relations[node.0].hashed),
@@ -63,7 +64,7 @@ impl Dataflow {
         scan.operator(node, own, &mut |own, deltas| {
             own.hashed.apply(&deltas);
             own.hashed.forget();
-            Ok(())
+            emit(Vec::new())
         })?;
         in_chunks(own.hashed.rows(), emit)
     }

@@ -35,6 +35,7 @@ mod stage;
 
 mod run;
 
+pub use progress::LogWriter;
 pub use run::{DemoError, run};
 pub use stage::{Stage, StageError};
 pub use summary::Summary;

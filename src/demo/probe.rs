@@ -14,8 +14,7 @@ use tokio::runtime::Handle;
 use super::latency::Latencies;
 use super::shop::{RESERVED_PRODUCTS, Service, Shop};
 use crate::change::Datum;
-use crate::engine::Engine;
-use crate::store::StoreError;
+use crate::engine::{Engine, EngineError};
 
 /// Time between two probes.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -37,7 +36,7 @@ pub enum ProbeError {
     Sqlite(#[from] rusqlite::Error),
     /// The view could not be read.
     #[error("product_card could not be read: {0}")]
-    Store(#[from] StoreError),
+    Engine(#[from] EngineError),
     /// The view or its column is not served.
     #[error("product_card with a column price_cents is not served")]
     NoView,

@@ -1,14 +1,39 @@
 //! Progress of long work: a bar on a terminal, log lines elsewhere.
 
-use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The bar on the terminal, if there is one.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
+    SHOWN.lock().unwrap_or_else(|it| it.into_inner())
+}
+
+/// Standard error, for log lines: a bar that is shown makes room for them.
+#[derive(Debug, Clone, Copy)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let bar = shown().clone();
+        match bar {
+            Some(bar) => bar.suspend(|| io::stderr().write(text)),
+            None => io::stderr().write(text),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
 
 /// The progress of one piece of work; may be advanced from several threads.
 #[derive(Debug)]
@@ -31,6 +56,7 @@ impl Progress {
         if bar.is_none() {
             tracing::info!(rows = total, "{what}");
         }
+        shown().clone_from(&bar);
         Progress { what, total, done: AtomicU64::new(0), bar, logged: Mutex::new(Instant::now()) }
     }
 
@@ -60,9 +86,16 @@ impl Progress {
 
     /// It is done.
     pub(super) fn finish(self) {
-        if let Some(bar) = &self.bar {
+        let (what, rows) = (self.what, self.done.load(Ordering::Relaxed));
+        drop(self);
+        tracing::info!(rows, "{what}: done");
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = shown().take() {
             bar.finish_and_clear();
         }
-        tracing::info!(rows = self.done.load(Ordering::Relaxed), "{}: done", self.what);
     }
 }

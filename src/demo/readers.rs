@@ -15,8 +15,7 @@ use super::latency::Latencies;
 use super::shop::Shop;
 use super::skew::Skew;
 use crate::change::Datum;
-use crate::engine::Engine;
-use crate::store::StoreError;
+use crate::engine::{Engine, EngineError};
 
 /// Time between two reads of one visitor, so that reading does not starve what is measured.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -26,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub enum ReadError {
     /// In this process.
     #[error("product_card could not be read: {0}")]
-    Store(#[from] StoreError),
+    Engine(#[from] EngineError),
     /// Over HTTP.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use super::DemoOptions;
 use super::check::{CheckError, check_views};
@@ -16,11 +15,12 @@ use super::probe::{Probe, ProbeError};
 use super::readers::{ReadError, ReadTimes, Readers};
 use super::settle::{SettleError, settle};
 use super::shop::Service;
-use super::stage::{Stage, StageError};
+use super::stage::{self, Stage, StageError};
 use super::summary::Summary;
 use super::traffic::{Traffic, Written};
 use crate::engine::EngineError;
 use crate::serve::{self, ServeOptions};
+use crate::signals::{EXIT_CODE, Interruption};
 
 /// Measured for this long when `--seconds` does not say.
 const DEFAULT_SECONDS: u64 = 10;
@@ -82,20 +82,27 @@ pub fn run(options: DemoOptions) -> Result<ExitCode, DemoError> {
     };
     serve::check_listen(&serve_options).map_err(|error| DemoError::Serve(error.to_string()))?;
     let runtime = Runtime::new().map_err(io("cannot start the runtime"))?;
-    let interrupted = runtime.block_on(interruption()).map_err(io("cannot listen for signals"))?;
+    let directory = stage::directory().map_err(io("the shop has no directory"))?;
+    let root = directory.path().to_path_buf();
+    // What is still written meanwhile may stay behind then.
+    let interruption = runtime.block_on(Interruption::listen(move || _ = std::fs::remove_dir_all(root)));
+    let interruption = interruption.map_err(io("cannot listen for signals"))?;
     let listener = runtime.block_on(TcpListener::bind(options.listen));
     let listener = listener.map_err(io(&format!("cannot listen on {}", options.listen)))?;
     let address = listener.local_addr().map_err(io("the listener has no address"))?;
 
-    let stage = Stage::set(options.products)?;
-    let (stop_serving, stopped) = watch::channel(false);
+    let stage = match Stage::set_in(directory, options.products, &|| interruption.happened()) {
+        Err(StageError::Interrupted) => return Ok(ExitCode::from(EXIT_CODE)),
+        stage => stage?,
+    };
+    let (stop_serving, stopped) = oneshot::channel::<()>();
     let board = Arc::clone(stage.engine.board());
-    let serving = runtime.spawn(serve::serve(listener, board, serve_options, is_set(stopped)));
+    let serving = runtime.spawn(serve::serve(listener, board, serve_options, async { _ = stopped.await }));
     if !options.json {
         println!("{}", what_to_try(&stage, address, &options)?);
     }
-    let played = play(&options, &stage, address, &runtime, &interrupted);
-    stop_serving.send_replace(true);
+    let played = play(&options, &stage, address, &runtime, &interruption);
+    drop(stop_serving);
     let served = runtime.block_on(serving);
     let correct = played?;
     match served {
@@ -113,20 +120,20 @@ fn play(
     stage: &Stage,
     address: SocketAddr,
     runtime: &Runtime,
-    interrupted: &watch::Receiver<bool>,
+    interruption: &Interruption,
 ) -> Result<bool, DemoError> {
-    let summary = measure(options, stage, address, runtime, interrupted)?;
+    let summary = measure(options, stage, address, runtime, interruption)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
         println!("\n{summary}");
     }
-    if options.seconds.is_none() && summary.correct && !*interrupted.borrow() {
+    if options.seconds.is_none() && summary.correct && !interruption.happened() {
         if !options.json {
             println!("the services go on writing; Ctrl-C ends the demo");
         }
         let traffic = Traffic::start(&stage.shop, options.rate as f64, 2)?;
-        runtime.block_on(is_set(interrupted.clone()));
+        runtime.block_on(interruption.clone().wait());
         traffic.stop()?;
     }
     Ok(summary.correct)
@@ -137,7 +144,7 @@ fn measure(
     stage: &Stage,
     address: SocketAddr,
     runtime: &Runtime,
-    interrupted: &watch::Receiver<bool>,
+    interruption: &Interruption,
 ) -> Result<Summary, DemoError> {
     let duration = Duration::from_secs(options.seconds.unwrap_or(DEFAULT_SECONDS));
     tracing::info!(seconds = duration.as_secs(), rate = options.rate, "the services write, visitors read");
@@ -145,7 +152,7 @@ fn measure(
     let traffic = Traffic::start(&stage.shop, options.rate as f64, 1)?;
     let probe = Probe::start(&stage.shop, &stage.engine, handle)?;
     let readers = Readers::start(&stage.shop, &stage.engine, address, options.token.clone(), handle)?;
-    runtime.block_on(async { _ = tokio::time::timeout(duration, is_set(interrupted.clone())).await });
+    runtime.block_on(async { _ = tokio::time::timeout(duration, interruption.clone().wait()).await });
     // All three are stopped before any of their errors ends the demo.
     let (written, freshness, reads) = (traffic.stop(), probe.stop(), readers.stop());
     let (written, freshness, reads): (Written, _, ReadTimes) = (written?, freshness?, reads?);
@@ -168,26 +175,6 @@ fn measure(
         checks,
         check_seconds: start.elapsed().as_secs_f64(),
     })
-}
-
-/// Turns to true on SIGTERM or SIGINT; a second one ends the process at once.
-async fn interruption() -> std::io::Result<watch::Receiver<bool>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            if sender.send_replace(true) {
-                std::process::exit(130);
-            }
-        }
-    });
-    Ok(receiver)
-}
-
-async fn is_set(mut flag: watch::Receiver<bool>) {
-    // The sender being gone means that nobody will ever set it, and that the process is about to end.
-    _ = flag.wait_for(|set| *set).await;
 }
 
 /// Lines to copy into another terminal, with ids that are there.

@@ -25,8 +25,8 @@ const SECONDS_PER_YEAR: i64 = 31_536_000;
 const PROGRESS_STEP: u64 = 10_000;
 
 /// Makes and fills the files; returns how many rows they hold. `progress` is told how many rows were added, from
-/// several threads.
-pub fn seed(shop: &Shop, progress: &(dyn Fn(u64) + Sync)) -> Result<u64, rusqlite::Error> {
+/// several threads, and says whether to go on.
+pub fn seed(shop: &Shop, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<u64, rusqlite::Error> {
     thread::scope(|scope| {
         let threads = Service::ALL.map(|service| scope.spawn(move || fill(shop, service, progress)));
         threads.into_iter().try_fold(0, |rows, thread| {
@@ -41,7 +41,7 @@ pub fn expected_rows(shop: &Shop) -> u64 {
     u64::try_from(shop.products() * 8).unwrap_or(0)
 }
 
-fn fill(shop: &Shop, service: Service, progress: &(dyn Fn(u64) + Sync)) -> Result<u64, rusqlite::Error> {
+fn fill(shop: &Shop, service: Service, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<u64, rusqlite::Error> {
     let mut connection = Connection::open(shop.path(service))?;
     connection.execute_batch(
         "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
@@ -59,7 +59,7 @@ fn fill(shop: &Shop, service: Service, progress: &(dyn Fn(u64) + Sync)) -> Resul
         Service::Orders => filler.orders()?,
     }
     let rows = filler.rows;
-    progress(rows % PROGRESS_STEP);
+    filler.report(rows % PROGRESS_STEP)?;
     transaction.execute_batch(service.indexes())?;
     transaction.commit()?;
     connection.execute_batch("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL;")?;
@@ -71,17 +71,20 @@ struct Filler<'a> {
     connection: &'a Connection,
     random: SmallRng,
     rows: u64,
-    progress: &'a (dyn Fn(u64) + Sync),
+    progress: &'a (dyn Fn(u64) -> bool + Sync),
 }
 
 impl Filler<'_> {
     fn insert(&mut self, statement: &mut rusqlite::Statement<'_>, row: impl Params) -> Result<(), rusqlite::Error> {
         statement.execute(row)?;
         self.rows += 1;
-        if self.rows.is_multiple_of(PROGRESS_STEP) {
-            (self.progress)(PROGRESS_STEP);
-        }
-        Ok(())
+        if self.rows.is_multiple_of(PROGRESS_STEP) { self.report(PROGRESS_STEP) } else { Ok(()) }
+    }
+
+    /// Ends as an interrupted statement does when it shall not go on.
+    fn report(&self, rows: u64) -> Result<(), rusqlite::Error> {
+        let interrupted = || rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
+        (self.progress)(rows).then_some(()).ok_or_else(|| rusqlite::Error::SqliteFailure(interrupted(), None))
     }
 
     /// A moment in the year before the seed's day.
@@ -213,7 +216,7 @@ mod tests {
             std::fs::create_dir(directory.path().join("services")).unwrap();
             let shop = Shop::new(directory.path(), 2000, 7);
             let reported = AtomicU64::new(0);
-            let rows = seed(&shop, &|added| _ = reported.fetch_add(added, Ordering::Relaxed)).unwrap();
+            let rows = seed(&shop, &|added| reported.fetch_add(added, Ordering::Relaxed) < u64::MAX).unwrap();
             assert_eq!(rows, reported.load(Ordering::Relaxed));
             assert!((14_000..18_000).contains(&rows), "{rows}");
             assert_eq!(count(&shop, Service::Catalog, "SELECT count(*) FROM products"), 2000);

@@ -26,6 +26,9 @@ pub enum StageError {
     /// No directory.
     #[error("the shop's directory could not be made: {0}")]
     Io(#[from] std::io::Error),
+    /// Whoever wanted the stage wants it no longer.
+    #[error("interrupted")]
+    Interrupted,
     /// The services' files could not be filled.
     #[error("the shop could not be seeded: {0}")]
     Seed(#[from] rusqlite::Error),
@@ -62,7 +65,15 @@ pub struct Stage {
 impl Stage {
     /// Seeds a shop of `products` products, installs capture, and starts an engine until every view is live.
     pub fn set(products: u64) -> Result<Stage, StageError> {
-        let directory = tempfile::Builder::new().prefix("vantage-demo-").tempdir()?;
+        Stage::set_in(directory()?, products, &|| false)
+    }
+
+    /// Does so in `directory`, unless `stop` says not to go on; then nothing is left of it.
+    pub(super) fn set_in(
+        directory: TempDir,
+        products: u64,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Stage, StageError> {
         let root = directory.path();
         for part in ["services", "views", "data"] {
             std::fs::create_dir(root.join(part))?;
@@ -71,7 +82,11 @@ impl Stage {
         let shop = Shop::new(root, products, SEED);
         let start = Instant::now();
         let progress = Progress::new("seeding the five services", expected_rows(&shop));
-        let seeded_rows = seed(&shop, &|rows| progress.add(rows))?;
+        let seeded = seed(&shop, &|rows| {
+            progress.add(rows);
+            !stop()
+        });
+        let seeded_rows = if stop() { Err(StageError::Interrupted) } else { Ok(seeded?) }?;
         progress.finish();
         let seed_time = start.elapsed();
         for service in Service::ALL {
@@ -81,10 +96,15 @@ impl Stage {
         let mut options = EngineOptions::new(root.join("views"), root.join("data"));
         options.base = Some(root.to_path_buf());
         let engine = Engine::start(options)?;
-        wait_live(&engine, seeded_rows)?;
+        wait_live(&engine, seeded_rows, stop)?;
         let load_time = start.elapsed();
         Ok(Stage { engine, shop, seeded_rows, seed_time, load_time, _directory: directory })
     }
+}
+
+/// A directory for one shop, which goes with the stage.
+pub(super) fn directory() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("vantage-demo-").tempdir()
 }
 
 fn install(shop: &Shop, service: Service) -> Result<(), StageError> {
@@ -93,11 +113,14 @@ fn install(shop: &Shop, service: Service) -> Result<(), StageError> {
     if report.is_complete() { Ok(()) } else { Err(refused(report.to_string())) }
 }
 
-fn wait_live(engine: &Engine, rows: u64) -> Result<(), StageError> {
+fn wait_live(engine: &Engine, rows: u64, stop: &dyn Fn() -> bool) -> Result<(), StageError> {
     let progress = Progress::new("copying, building the views", rows);
     let millions = u32::try_from(rows / 1_000_000).unwrap_or(u32::MAX);
     let deadline = Instant::now() + PATIENCE_PER_MILLION * millions.saturating_add(1);
     loop {
+        if stop() {
+            return Err(StageError::Interrupted);
+        }
         match engine.wait_ready(Duration::from_millis(200)) {
             Ok(()) => break,
             Err(EngineError::TimedOut(..)) if Instant::now() < deadline => {
@@ -110,4 +133,22 @@ fn wait_live(engine: &Engine, rows: u64) -> Result<(), StageError> {
     progress.set(rows);
     progress.finish();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_stage_leaves_nothing_behind() {
+        // While the files are filled, and while the engine copies them.
+        for part in ["services", "data"] {
+            let directory = directory().unwrap();
+            let root = directory.path().to_path_buf();
+            let begun = || std::fs::read_dir(root.join(part)).is_ok_and(|mut it| it.next().is_some());
+            let set = Stage::set_in(directory, 2000, &begun);
+            assert!(matches!(set, Err(StageError::Interrupted)), "{part}: {set:?}");
+            assert!(!root.exists(), "{part}");
+        }
+    }
 }

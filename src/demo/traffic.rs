@@ -296,7 +296,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             std::fs::create_dir(directory.path().join("services")).unwrap();
             let shop = Shop::new(directory.path(), 1000, 1);
-            seed(&shop, &|_| ()).unwrap();
+            seed(&shop, &|_| true).unwrap();
             let mut writer = Writer::open(&shop, 2).unwrap();
             (0..changes).for_each(|_| writer.change().unwrap());
             let pricing = shop.open(Service::Pricing).unwrap();
@@ -319,7 +319,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("services")).unwrap();
         let shop = Shop::new(directory.path(), 1000, 1);
-        seed(&shop, &|_| ()).unwrap();
+        seed(&shop, &|_| true).unwrap();
         let traffic = Traffic::start(&shop, 200.0, 3).unwrap();
         thread::sleep(Duration::from_millis(300));
         let written = traffic.stop().unwrap();

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::index::IndexWriter;
 use super::options::EngineError;
-use super::recover::{self, Registry};
+use super::recover::{self, CHUNK_ROWS, Registry};
 use super::resnapshot::Resnapshot;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Delta, Event, Position, RelationId, Row, SourceState, TableId};
+use crate::change::{Batch, Delta, Event, Phase, Position, RelationId, Row, TableId};
 use crate::dataflow::Dataflow;
 use crate::plan::{Graph, NodeId};
 use crate::store::{Board, Commit, RelationState, Store, StoreError, StoreOptions, StoreStats, Syncer};
@@ -53,7 +53,7 @@ pub struct Core {
     pub(super) nodes: Vec<Option<StoredNode>>,
     resnapshots: HashMap<usize, Resnapshot>,
     times: Times,
-    /// Makes a commit that waits for room on the disk give up.
+    /// Makes what may take long give up: loading, building, and a commit that waits for room on the disk.
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -117,13 +117,13 @@ impl Core {
             if let Some(status) = self.board.sources().get(source) {
                 status.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
             }
-            if let SourceState::SnapshotStart(tables) = &batch.state {
+            if let Phase::SnapshotStart(tables) = &batch.phase {
                 // The snapshot is compared with what we hold, so what came before it has to be held first.
                 self.step(std::mem::take(&mut events), std::mem::take(&mut positions), &completed)?;
-                self.begin_snapshot(source, tables);
+                self.begin_snapshot(source, tables)?;
             }
             self.admit(source, batch.events, &mut events);
-            if batch.state == SourceState::Streaming {
+            if batch.phase == Phase::Streaming {
                 if let Some(resnapshot) = self.resnapshots.remove(&source) {
                     events.extend(resnapshot.finish());
                     completed.push(source);
@@ -138,14 +138,33 @@ impl Core {
         if completed.is_empty() { Ok(()) } else { self.build() }
     }
 
-    fn begin_snapshot(&mut self, source: usize, tables: &[TableId]) {
-        let served = tables.iter().filter(|table| self.dataflow.is_live(NodeId(table.0)));
-        let keys = served.map(|table| (*table, self.dataflow.keys_of(*table).map(<[u8]>::to_vec).collect()));
-        let resnapshot = Resnapshot::begin(keys);
-        self.resnapshots.insert(source, resnapshot);
+    /// A table that is served will be compared with its copy; one that is not begins empty.
+    fn begin_snapshot(&mut self, source: usize, tables: &[TableId]) -> Result<(), EngineError> {
+        for table in tables {
+            if self.dataflow.is_live(NodeId(table.0)) {
+                let keys = self.dataflow.keys_of(*table).map(<[u8]>::to_vec).collect();
+                self.resnapshots.entry(source).or_default().begin(*table, keys);
+            } else {
+                self.empty(*table)?;
+            }
+        }
+        // The source's tables become live with the end of the snapshot, also when none of them is compared.
+        self.resnapshots.entry(source).or_default();
+        Ok(())
     }
 
-    /// Events go into this epoch, unless a snapshot of their table is under way.
+    /// Takes away what a copy that never came to its end has left of a table: it may be gone from the source by now.
+    fn empty(&mut self, table: TableId) -> Result<(), EngineError> {
+        let keys: Vec<Vec<u8>> = self.dataflow.keys_of(table).map(<[u8]>::to_vec).collect();
+        for keys in keys.chunks(CHUNK_ROWS) {
+            self.check_stop()?;
+            let gone = keys.iter().map(|key| Event { table, row: Row::tombstone(key) });
+            self.step(gone.collect(), Vec::new(), &[])?;
+        }
+        Ok(())
+    }
+
+    /// Events go into this epoch, unless their table is being compared with a copy.
     fn admit(&mut self, source: usize, arrived: Vec<Event>, events: &mut Vec<Event>) {
         match self.resnapshots.get_mut(&source) {
             None => events.extend(arrived),
@@ -211,19 +230,30 @@ impl Core {
         }
     }
 
+    /// An error once the engine is told to stop.
+    pub(super) fn check_stop(&self) -> Result<(), EngineError> {
+        if self.stop.load(Ordering::Acquire) { Err(EngineError::Stopped) } else { Ok(()) }
+    }
+
     /// Writes one epoch and publishes it. While the disk is full intake pauses here, and what is published stays
     /// served; the commit is tried again until there is room, or until the engine is told to stop.
     pub(super) fn commit(&mut self, mut commit: Commit) -> Result<(), EngineError> {
         loop {
             match self.store.try_commit(&mut commit) {
                 Ok(epoch) => {
-                    self.board.set_paused(None);
+                    if self.board.paused().is_some() {
+                        tracing::info!("there is room on the disk again; intake goes on");
+                        self.board.set_paused(None);
+                    }
                     self.board.publish(epoch);
                     self.times.epochs += 1;
                     return Ok(());
                 }
-                Err(error @ StoreError::Full(_)) if !self.stop.load(Ordering::Acquire) => {
-                    tracing::warn!(%error, "intake is paused");
+                Err(error @ StoreError::Full(_)) => {
+                    self.check_stop()?;
+                    if self.board.paused().is_none() {
+                        tracing::warn!(%error, "intake is paused until there is room on the disk");
+                    }
                     self.board.set_paused(Some(error.to_string()));
                     std::thread::park_timeout(FULL_DISK_PAUSE);
                 }

@@ -8,6 +8,7 @@ use crate::catalog::ServedIndex;
 use crate::change::{DataType, Datum, Row, encode_datum};
 use crate::store::{Epoch, KeyRange, StoreError};
 
+use super::options::EngineError;
 use super::view::View;
 
 /// An index of a view and the columns that are read through it, in the order they were asked for.
@@ -43,7 +44,11 @@ impl Listing {
 
     /// At most `limit` rows as of `epoch`, in the index's order, of those whose first index columns are `leading`.
     /// What they hold is read with [`Listing::cell`].
-    pub fn first(&self, epoch: &Epoch, leading: &[Datum<'_>], limit: usize) -> Result<Vec<Row>, StoreError> {
+    ///
+    /// # Errors
+    /// [`EngineError::Incomplete`] while the view or the index is being built.
+    pub fn first(&self, epoch: &Epoch, leading: &[Datum<'_>], limit: usize) -> Result<Vec<Row>, EngineError> {
+        self.view.check_live()?;
         let schema = &self.view.relation().schema;
         let mut prefix = Vec::with_capacity(16 * leading.len());
         for (part, datum) in self.index.key.iter().zip(leading) {
@@ -61,7 +66,7 @@ impl Listing {
         let rows = epoch.get_many(self.view.relation().id, &keys)?;
         let dangling =
             || StoreError::Corrupt(format!("index \"{}\" leads to a row that does not exist", self.index.name));
-        rows.into_iter().map(|row| row.ok_or_else(dangling)).collect()
+        rows.into_iter().map(|row| Ok(row.ok_or_else(dangling)?)).collect()
     }
 
     /// The cell of column `at`, counted as the columns were asked for, in a row of this listing.

@@ -9,9 +9,13 @@ mod index;
 mod listing;
 mod options;
 mod recover;
+mod report;
 mod resnapshot;
 mod run;
 mod view;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::core::{Core, Times};
 pub use listing::Listing;

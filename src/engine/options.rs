@@ -68,7 +68,7 @@ pub enum EngineError {
         name: String,
         /// What is wrong.
         reason: String,
-        /// Whether it may go by itself (the file is not there yet, or locked).
+        /// Whether it lies with the source and may go by itself (no such file or table yet, a locked file).
         transient: bool,
     },
     /// The store failed.
@@ -77,9 +77,15 @@ pub enum EngineError {
     /// The operating system refused something.
     #[error("{0}")]
     Io(String),
+    /// A table or view that is not complete was read.
+    #[error("{0}")]
+    Incomplete(String),
     /// Intake has stopped for good.
     #[error("the engine stopped: {0}")]
     Halted(String),
+    /// The engine was told to stop before this was done; nothing is lost.
+    #[error("told to stop")]
+    Stopped,
     /// Waiting took too long.
     #[error("not ready within {0:?}: {1}")]
     TimedOut(Duration, String),

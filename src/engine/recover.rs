@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +18,15 @@ use crate::dataflow::Dataflow;
 use crate::plan::{Fingerprint, Graph, IndexPlan, NodeId, Operator};
 use crate::store::{Commit, RelationState, Store, StoreError};
 
-/// Rows per commit while something is built.
-const CHUNK_ROWS: usize = 20_000;
+/// Rows per commit while something is built or emptied.
+pub(super) const CHUNK_ROWS: usize = 20_000;
 /// Relation 0 is the store's own.
 const FIRST_RELATION: u32 = 1;
+/// What the names of the registry's notes begin with.
+const PREFIX: &str = "relation/";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Registered {
+pub(super) struct Registered {
     id: u32,
     label: String,
     live: bool,
@@ -32,10 +35,22 @@ struct Registered {
 /// Which relation holds the rows of which sub-plan, and whether they are complete.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    entries: HashMap<Fingerprint, Registered>,
+    pub(super) entries: HashMap<Fingerprint, Registered>,
 }
 
 impl Registry {
+    /// What the directory's registry says.
+    pub(super) fn read(store: &Store) -> Result<Registry, EngineError> {
+        let entry = |(key, value): (String, Vec<u8>)| {
+            let corrupt = || StoreError::Corrupt(format!("the registry entry {key} is unreadable"));
+            let hex = key.trim_start_matches(PREFIX);
+            let fingerprint = Fingerprint(u128::from_str_radix(hex, 16).map_err(|_| corrupt())?);
+            Ok((fingerprint, serde_json::from_slice(&value).map_err(|_| corrupt())?))
+        };
+        let entries = store.meta_with_prefix(PREFIX).into_iter().map(entry).collect::<Result<_, StoreError>>()?;
+        Ok(Registry { entries })
+    }
+
     fn relation(&self, fingerprint: &Fingerprint) -> RelationId {
         RelationId(self.entries.get(fingerprint).map_or(u32::MAX, |it| it.id))
     }
@@ -54,7 +69,7 @@ impl Registry {
 }
 
 fn meta_key(fingerprint: &Fingerprint) -> String {
-    format!("relation/{:032x}", fingerprint.0)
+    format!("{PREFIX}{:032x}", fingerprint.0)
 }
 
 fn entry_meta(fingerprint: &Fingerprint, entry: &Registered) -> (String, Option<Vec<u8>>) {
@@ -73,23 +88,12 @@ fn wanted(graph: &Graph) -> Vec<(Fingerprint, String)> {
 pub(super) fn register(store: &mut Store, graph: &Graph) -> Result<Registry, EngineError> {
     let wanted = wanted(graph);
     let wanted_set: HashSet<Fingerprint> = wanted.iter().map(|(fingerprint, _)| *fingerprint).collect();
-    let mut registry = Registry::default();
-    let mut commit = Commit::default();
-    let mut next = FIRST_RELATION;
-    for (key, value) in store.meta_with_prefix("relation/") {
-        let corrupt = || StoreError::Corrupt(format!("the registry entry {key} is unreadable"));
-        let entry: Registered = serde_json::from_slice(&value).map_err(|_| corrupt())?;
-        let hex = key.trim_start_matches("relation/");
-        let fingerprint = Fingerprint(u128::from_str_radix(hex, 16).map_err(|_| corrupt())?);
-        next = next.max(entry.id + 1);
-        if entry.live && wanted_set.contains(&fingerprint) {
-            registry.entries.insert(fingerprint, entry);
-        } else {
-            tracing::info!(relation = entry.label, complete = entry.live, "dropping state nothing needs any more");
-            store.drop_relation(RelationId(entry.id))?;
-            commit.meta.push((key, None));
-        }
-    }
+    let found = Registry::read(store)?;
+    let mut next = found.entries.values().map(|it| it.id + 1).max().unwrap_or(FIRST_RELATION);
+    let keep = |fingerprint: &Fingerprint, entry: &Registered| entry.live && wanted_set.contains(fingerprint);
+    let (kept, doomed) = found.entries.into_iter().partition(|(fingerprint, entry)| keep(fingerprint, entry));
+    let mut registry = Registry { entries: kept };
+    let mut commit = Commit { meta: drop_state(store, doomed)?, ..Commit::default() };
     for (fingerprint, label) in wanted {
         if let std::collections::hash_map::Entry::Vacant(vacant) = registry.entries.entry(fingerprint) {
             let entry = vacant.insert(Registered { id: next, label, live: false });
@@ -101,6 +105,27 @@ pub(super) fn register(store: &mut Store, graph: &Graph) -> Result<Registry, Eng
         store.commit(commit)?;
     }
     Ok(registry)
+}
+
+/// Drops the rows of these entries; what is returned removes the entries themselves. Before any row goes it is durable
+/// that they are not complete: rows are dropped at once, and a crash before the next commit must not leave an entry
+/// that promises them.
+pub(super) fn drop_state(
+    store: &mut Store,
+    doomed: HashMap<Fingerprint, Registered>,
+) -> Result<Vec<(String, Option<Vec<u8>>)>, EngineError> {
+    let promised = doomed.iter().filter(|(_, entry)| entry.live);
+    let broken = promised.map(|(key, entry)| entry_meta(key, &Registered { live: false, ..entry.clone() }));
+    let commit = Commit { meta: broken.collect(), ..Commit::default() };
+    if !commit.meta.is_empty() {
+        store.commit(commit)?;
+        store.sync()?;
+    }
+    for entry in doomed.values() {
+        tracing::info!(relation = entry.label, complete = entry.live, "dropping state nothing needs any more");
+        store.drop_relation(RelationId(entry.id))?;
+    }
+    Ok(doomed.keys().map(|it| (meta_key(it), None)).collect())
 }
 
 /// Relation ids and index writers of every stored node.
@@ -202,12 +227,14 @@ pub(super) fn load(core: &mut Core) -> Result<(), EngineError> {
         }
         if core.dataflow.keeps_rows(NodeId(index)) {
             let mut failure = None;
-            let rows =
-                core.store.rows(stored.relation).map_while(|row| row.map_err(|error| failure = Some(error)).ok());
+            let stop = Arc::clone(&core.stop);
+            let rows = core.store.rows(stored.relation).map_while(|row| {
+                let row =
+                    if stop.load(Ordering::Acquire) { Err(EngineError::Stopped) } else { row.map_err(Into::into) };
+                row.map_err(|error| failure = Some(error)).ok()
+            });
             core.dataflow.load(NodeId(index), rows);
-            if let Some(error) = failure {
-                return Err(error.into());
-            }
+            failure.map_or(Ok(()), Err)?;
         }
         core.dataflow.set_live(NodeId(index));
     }
@@ -245,6 +272,10 @@ impl Core {
         let mut dataflow = std::mem::replace(&mut self.dataflow, Dataflow::new(Arc::default()));
         let mut done = 0;
         let outcome = dataflow.hydrate(node, &mut |deltas: Vec<Delta>| {
+            self.check_stop()?;
+            if deltas.is_empty() {
+                return Ok(());
+            }
             done += deltas.len() as u64;
             let mut commit = Commit::default();
             self.collect(node, &deltas, &mut commit.rows);
@@ -276,6 +307,7 @@ impl Core {
             }
             let mut range = crate::store::KeyRange::all();
             loop {
+                self.check_stop()?;
                 let rows = epoch.scan(relation, &range, false, CHUNK_ROWS)?;
                 let mut commit = Commit::default();
                 commit.rows.extend(rows.iter().map(|row: &Row| (index.relation, index.entry(schema, row))));

@@ -7,46 +7,50 @@ use std::collections::{HashMap, HashSet};
 
 use crate::change::{Event, Row, TableId};
 
-/// The differences found so far by the snapshot of one source.
+/// The served tables of one source that are being copied; their copies end together.
 #[derive(Debug, Default)]
 pub(super) struct Resnapshot {
-    /// Per table that is already served: its keys that the snapshot has not named yet.
-    unseen: HashMap<TableId, HashSet<Vec<u8>>>,
-    differences: HashMap<(TableId, Vec<u8>), Row>,
+    tables: HashMap<TableId, Comparison>,
+}
+
+/// One table and what its copy has said so far.
+#[derive(Debug)]
+struct Comparison {
+    /// The keys we hold that the copy has not named yet.
+    unseen: HashSet<Vec<u8>>,
+    differences: HashMap<Vec<u8>, Row>,
 }
 
 impl Resnapshot {
-    /// Begins, for tables that are served, with the keys each of them holds.
-    pub(super) fn begin(tables: impl Iterator<Item = (TableId, HashSet<Vec<u8>>)>) -> Resnapshot {
-        Resnapshot { unseen: tables.collect(), differences: HashMap::new() }
+    /// Begins a copy of `table`, which holds `keys`; an earlier copy of it that has not ended is forgotten.
+    pub(super) fn begin(&mut self, table: TableId, keys: HashSet<Vec<u8>>) {
+        self.tables.insert(table, Comparison { unseen: keys, differences: HashMap::new() });
     }
 
-    /// Whether events of `table` have to wait for the end of the snapshot.
+    /// Whether events of `table` have to wait for the end of its copy.
     pub(super) fn holds(&self, table: TableId) -> bool {
-        self.unseen.contains_key(&table)
+        self.tables.contains_key(&table)
     }
 
     /// Takes an event of a held table; `current` is the row we hold under its key.
     pub(super) fn take(&mut self, event: Event, current: Option<&Row>) {
-        let key = event.row.key().to_vec();
-        if let Some(unseen) = self.unseen.get_mut(&event.table) {
-            unseen.remove(&key);
-        }
+        let Some(comparison) = self.tables.get_mut(&event.table) else { return };
+        let key = event.row.key();
+        comparison.unseen.remove(key);
         let same = if event.row.is_tombstone() { current.is_none() } else { current == Some(&event.row) };
         if same {
-            self.differences.remove(&(event.table, key));
+            comparison.differences.remove(key);
         } else {
-            self.differences.insert((event.table, key), event.row);
+            comparison.differences.insert(key.to_vec(), event.row);
         }
     }
 
     /// Everything that has to change: the differences, and a deletion for every key that was never named.
     pub(super) fn finish(self) -> Vec<Event> {
-        let gone = self
-            .unseen
-            .into_iter()
-            .flat_map(|(table, keys)| keys.into_iter().map(move |key| Event { table, row: Row::tombstone(&key) }));
-        let changed = self.differences.into_iter().map(|((table, _), row)| Event { table, row });
-        changed.chain(gone).collect()
+        let changes = self.tables.into_iter().flat_map(|(table, comparison)| {
+            let gone = comparison.unseen.into_iter().map(|key| Row::tombstone(&key));
+            comparison.differences.into_values().chain(gone).map(move |row| Event { table, row })
+        });
+        changes.collect()
     }
 }

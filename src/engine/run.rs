@@ -1,12 +1,14 @@
 //! The running engine: one thread steps the core, one per source feeds it.
 //!
-//! Start-up never waits for a source: a source that cannot be reached is tried again with back-off while everything
+//! Start-up never waits for a source: a source that cannot be described is tried again with back-off while everything
 //! that is known already is served. Only mistakes in the view files stop the start, before anything is touched.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,12 +16,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::core::Core;
 use super::describe;
 use super::options::{EngineError, EngineOptions};
+use super::report::{Reporter, unready};
 use super::view::View;
 use crate::catalog::Catalog;
 use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, TableSpec};
-use crate::store::{Board, Epoch, RelationState, StoreError};
+use crate::store::{Board, Epoch, StoreError};
 
 /// Messages waiting between the sources and the engine; a source that is faster waits.
 const QUEUED_MESSAGES: usize = 64;
@@ -55,6 +58,7 @@ impl Engine {
             options,
             catalog: Arc::clone(&catalog),
             board: Arc::clone(&board),
+            reporter: Reporter::new(Arc::clone(&board)),
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
@@ -80,9 +84,7 @@ impl Engine {
 
     /// A table or materialized view to read from.
     pub fn view(&self, name: &str) -> Option<View> {
-        let relations = self.board.relations();
-        let (relation, _) = relations.iter().find(|(relation, _)| relation.name == name)?;
-        Some(View::new(Arc::clone(&self.board), relation.clone()))
+        View::find(&self.board, name)
     }
 
     /// Waits until every relation is live and every source is followed.
@@ -121,24 +123,6 @@ impl Drop for Engine {
     }
 }
 
-/// The first thing that is not ready yet.
-fn unready(board: &Board, catalog: &Catalog) -> Option<String> {
-    let relations = board.relations();
-    if relations.is_empty() && !(catalog.tables.is_empty() && catalog.views.is_empty()) {
-        return Some("the sources have not been described yet".into());
-    }
-    let building = relations.iter().find_map(|(relation, state)| {
-        let state = state.read().unwrap_or_else(|it| it.into_inner());
-        (*state != RelationState::Live).then(|| format!("{} is {state:?}", relation.name))
-    });
-    building.or_else(|| {
-        board.sources().iter().find_map(|source| {
-            let health = source.health.read().unwrap_or_else(|it| it.into_inner());
-            (*health != SourceHealth::Streaming).then(|| format!("source {} is {health:?}", source.name))
-        })
-    })
-}
-
 /// Lowers all views of the catalog.
 pub fn plan_views(catalog: &Catalog, schemas: &[Schema]) -> Result<Graph, EngineError> {
     plan::plan(catalog, schemas).map_err(|problems| EngineError::Views { files: catalog.files.clone(), problems })
@@ -172,6 +156,7 @@ struct Runner {
     options: EngineOptions,
     catalog: Arc<Catalog>,
     board: Arc<Board>,
+    reporter: Reporter,
     stop: Arc<AtomicBool>,
     /// Per source, where it looks up how far it may trim.
     durable: Vec<Arc<Mutex<Option<Position>>>>,
@@ -187,12 +172,8 @@ impl Runner {
     /// Whatever ends the thread other than a stop is put on the board, so that nobody reads stale rows unaware.
     fn run_guarded(mut self, core: Option<Core>) -> Result<(), EngineError> {
         let board = Arc::clone(&self.board);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(core)));
-        let outcome = outcome.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_string()));
-            Err(EngineError::Halted(format!("internal error: {}", text.unwrap_or_default())))
-        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run(core)));
+        let outcome = outcome.unwrap_or_else(|panic| Err(EngineError::Halted(internal_error(&*panic))));
         if let Err(error) = &outcome {
             tracing::error!(%error, "the engine stopped; what was published stays served");
             board.halt(error.to_string());
@@ -205,22 +186,11 @@ impl Runner {
             return Ok(());
         };
         core.stop = Arc::clone(&self.stop);
-        core.load()?;
-        let (sender, messages) = sync_channel(QUEUED_MESSAGES);
-        let stop_sources = Arc::new(AtomicBool::new(false));
-        let mut threads = self.spawn_sources(&core, &sender, &stop_sources);
-        threads.push(self.spawn_sync(&core));
-        drop(sender);
-        let outcome = self.follow(&mut core, &messages);
-        stop_sources.store(true, Ordering::Release);
-        self.sync_requests = None;
-        drop(messages);
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread panicked");
-            }
+        match core.load().and_then(|()| self.follow_sources(&mut core)) {
+            // Told to stop while it loads, builds, or waits for the disk: what was not done is done by the next start.
+            Ok(()) | Err(EngineError::Stopped) => {}
+            Err(error) => return Err(error),
         }
-        outcome?;
         match core.close() {
             // Nothing is lost: the journal has what the last checkpoint could not take.
             Err(EngineError::Store(error @ StoreError::Full(_))) => {
@@ -231,24 +201,52 @@ impl Runner {
         }
     }
 
+    /// Runs the threads of the sources and of syncing around the epoch loop.
+    fn follow_sources(&mut self, core: &mut Core) -> Result<(), EngineError> {
+        let (sender, messages) = sync_channel(QUEUED_MESSAGES);
+        let stop_sources = Arc::new(AtomicBool::new(false));
+        let mut threads = self.spawn_sources(core, &sender, &stop_sources);
+        threads.push(self.spawn_sync(core));
+        drop(sender);
+        let outcome = self.follow(core, &messages);
+        stop_sources.store(true, Ordering::Release);
+        self.sync_requests = None;
+        drop(messages);
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread panicked");
+            }
+        }
+        outcome
+    }
+
     /// Waits for sources that cannot be described yet. `None`: stopped before that.
-    fn describe_until_planned(&self) -> Result<Option<Core>, EngineError> {
+    fn describe_until_planned(&mut self) -> Result<Option<Core>, EngineError> {
         let mut pause = Duration::from_millis(10);
         while !self.stop.load(Ordering::Acquire) {
             match describe::tables(&self.catalog, Some(&self.options.data)) {
                 Ok(schemas) => return open(&self.catalog, &schemas, &self.options, &self.board).map(Some),
-                Err(EngineError::Source { name, reason, transient: true }) => {
-                    let health = SourceHealth::Retrying { reason };
-                    if let Some(source) = self.catalog.sources.iter().position(|it| it.name == name) {
-                        self.set_health(source, health);
-                    }
-                }
+                Err(EngineError::Source { name, reason, .. }) => self.name_awaited(&name, &reason),
                 Err(error) => return Err(error),
             }
             std::thread::park_timeout(pause);
             pause = (pause * 2).min(MAX_BACK_OFF);
         }
         Ok(None)
+    }
+
+    /// Says which source is waited for; one that was waited for before may be there by now.
+    fn name_awaited(&mut self, awaited: &str, reason: &str) {
+        for (index, source) in self.catalog.sources.iter().enumerate() {
+            let health = if source.name == awaited {
+                let reason =
+                    format!("{reason}; all views wait, because planning them takes the columns of every table");
+                SourceHealth::Retrying { reason }
+            } else {
+                SourceHealth::Connecting
+            };
+            self.reporter.set_health(index, health);
+        }
     }
 
     fn spawn_sources(
@@ -295,18 +293,14 @@ impl Runner {
                 events += events_of(&message);
                 arrived.push(message);
             }
-            match self.digest(core, arrived) {
-                // Told to stop while the disk is full: the sources still have what could not be written.
-                Err(EngineError::Store(StoreError::Full(_))) if self.stop.load(Ordering::Acquire) => break,
-                outcome => outcome?,
-            }
+            self.digest(core, arrived)?;
             if !self.announced && unready(&self.board, &self.catalog).is_none() {
                 self.announced = true;
                 tracing::info!("ready: every view is complete and every source is followed");
             }
             if self.unsynced.is_some_and(|since| since.elapsed() >= self.options.sync_interval) {
                 self.unsynced = None;
-                self.request_sync(&core.board().epoch());
+                self.request_sync(&core.board().epoch())?;
             }
         }
         Ok(())
@@ -324,7 +318,7 @@ impl Runner {
         for message in arrived {
             match message {
                 Message::Batch(batch) => batches.push(batch),
-                Message::Health(source, health) => self.set_health(source, health),
+                Message::Health(source, health) => self.reporter.set_health(source, health),
                 Message::Current(source, instant) => {
                     current.insert(source, instant);
                 }
@@ -344,15 +338,20 @@ impl Runner {
     }
 
     /// Asks the sync thread to make `epoch` durable; when it is still busy, the next request covers this one.
-    fn request_sync(&mut self, epoch: &Arc<Epoch>) {
-        let Some(requests) = &self.sync_requests else { return };
-        if requests.try_send(Arc::clone(epoch)).is_err() {
-            self.unsynced = Some(Instant::now());
+    fn request_sync(&mut self, epoch: &Arc<Epoch>) -> Result<(), EngineError> {
+        let Some(requests) = &self.sync_requests else { return Ok(()) };
+        match requests.try_send(Arc::clone(epoch)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => self.unsynced = Some(Instant::now()),
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(EngineError::Halted(self.board.halted().unwrap_or_default()));
+            }
         }
+        Ok(())
     }
 
     /// A thread that fsyncs, so that epochs need not wait for the disk, and then tells the sources how far they may
-    /// trim. A failed fsync poisons the store, which ends intake with the next commit.
+    /// trim. When it fails it says so on the board and ends, which ends intake too.
     fn spawn_sync(&mut self, core: &Core) -> JoinHandle<()> {
         let (sender, requests) = sync_channel::<Arc<Epoch>>(1);
         self.sync_requests = Some(sender);
@@ -360,31 +359,25 @@ impl Runner {
         let names: Vec<String> = self.catalog.sources.iter().map(|it| it.name.clone()).collect();
         let durable = self.durable.clone();
         std::thread::spawn(move || {
-            for epoch in requests {
-                if let Err(error) = syncer.sync() {
-                    board.halt(error.to_string());
-                    return;
+            let sync = || {
+                for epoch in &requests {
+                    syncer.sync().map_err(|error| error.to_string())?;
+                    for (name, durable) in names.iter().zip(&durable) {
+                        let position = epoch.positions().get(name).cloned();
+                        *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
+                    }
                 }
-                for (name, durable) in names.iter().zip(&durable) {
-                    let position = epoch.positions().get(name).cloned();
-                    *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
-                }
+                Ok(())
+            };
+            if let Err(reason) = catch_unwind(AssertUnwindSafe(sync)).unwrap_or_else(|it| Err(internal_error(&*it))) {
+                board.halt(reason);
             }
         })
     }
+}
 
-    fn set_health(&self, source: usize, health: SourceHealth) {
-        let Some(status) = self.board.sources().get(source) else { return };
-        let mut known = status.health.write().unwrap_or_else(|it| it.into_inner());
-        if *known != health {
-            match &health {
-                SourceHealth::Halted { reason } => tracing::error!(source = status.name, "halted: {reason}"),
-                SourceHealth::Retrying { reason } => tracing::warn!(source = status.name, "retrying: {reason}"),
-                other => tracing::info!(source = status.name, state = ?other, "source"),
-            }
-            *known = health;
-        }
-    }
+fn internal_error(panic: &(dyn Any + Send)) -> String {
+    format!("internal error: {}", source::panic_text(panic))
 }
 
 fn events_of(message: &Message) -> usize {

@@ -1,23 +1,47 @@
 //! Reading a view from inside the process: a keyed read is a function call.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::catalog::Relation;
 use crate::change::{Collation, Datum, Row, encode_datum};
-use crate::store::{Board, Epoch, StoreError};
+use crate::store::{Board, Epoch, RelationState};
 
 use super::listing::Listing;
+use super::options::EngineError;
+use super::report::incomplete;
 
 /// A table or view to read rows of by key, always from the newest epoch.
 #[derive(Debug, Clone)]
 pub struct View {
     board: Arc<Board>,
     relation: Relation,
+    state: Arc<RwLock<RelationState>>,
+    /// Set once the relation was seen live, which it stays.
+    live: OnceLock<()>,
 }
 
 impl View {
-    pub(super) fn new(board: Arc<Board>, relation: Relation) -> View {
-        View { board, relation }
+    /// The relation called `name`, if it is served.
+    pub(super) fn find(board: &Arc<Board>, name: &str) -> Option<View> {
+        let relations = board.relations();
+        let (relation, state) = relations.iter().find(|(relation, _)| relation.name == name)?;
+        let (board, relation, state) = (Arc::clone(board), relation.clone(), Arc::clone(state));
+        Some(View { board, relation, state, live: OnceLock::new() })
+    }
+
+    /// Refuses to read what is still being built: what is there would be taken for all there is.
+    pub(super) fn check_live(&self) -> Result<(), EngineError> {
+        if self.live.get().is_some() {
+            return Ok(());
+        }
+        let state = self.state.read().unwrap_or_else(|it| it.into_inner());
+        match incomplete(&self.relation.name, &state) {
+            None => {
+                self.live.get_or_init(|| ());
+                Ok(())
+            }
+            Some(reason) => Err(EngineError::Incomplete(reason)),
+        }
     }
 
     /// Name, schema and indexes.
@@ -31,13 +55,22 @@ impl View {
     }
 
     /// The row with this key, one value per key column in key order.
-    pub fn get(&self, key: &[Datum<'_>]) -> Result<Option<Row>, StoreError> {
-        self.get_at(&self.board.epoch(), key)
+    ///
+    /// # Errors
+    /// [`EngineError::Incomplete`] while the view is being built.
+    pub fn get(&self, key: &[Datum<'_>]) -> Result<Option<Row>, EngineError> {
+        // Before the epoch is taken, so that it is one in which the view is complete.
+        self.check_live()?;
+        Ok(self.board.epoch().get(self.relation.id, &self.encode_key(key))?)
     }
 
-    /// The row with this key as of `epoch`.
-    pub fn get_at(&self, epoch: &Epoch, key: &[Datum<'_>]) -> Result<Option<Row>, StoreError> {
-        epoch.get(self.relation.id, &self.encode_key(key))
+    /// The row with this key as of `epoch`, which must have been published when the view was complete already.
+    ///
+    /// # Errors
+    /// [`EngineError::Incomplete`] while the view is being built.
+    pub fn get_at(&self, epoch: &Epoch, key: &[Datum<'_>]) -> Result<Option<Row>, EngineError> {
+        self.check_live()?;
+        Ok(epoch.get(self.relation.id, &self.encode_key(key))?)
     }
 
     /// Reads through the index called `index`; `columns` are those that will be read. `None` when there is no such index

@@ -65,19 +65,15 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// Whether it may pass by itself: the file is not there yet, or somebody holds it.
+    /// Whether it lies with the source, so that it may pass without a change of what is declared: a service may be
+    /// about to create its file, and then its tables.
     pub fn is_transient(&self) -> bool {
         match self {
-            SourceError::NoFile(_) => true,
-            SourceError::Sqlite { error, .. } => matches!(
-                error.sqlite_error_code(),
-                Some(
-                    rusqlite::ErrorCode::DatabaseBusy
-                        | rusqlite::ErrorCode::DatabaseLocked
-                        | rusqlite::ErrorCode::CannotOpen
-                )
-            ),
-            _ => false,
+            SourceError::NoFile(_)
+            | SourceError::NoTable { .. }
+            | SourceError::Refused { .. }
+            | SourceError::Sqlite { .. } => true,
+            SourceError::NoColumn { .. } | SourceError::Type { .. } | SourceError::Key { .. } => false,
         }
     }
 }

@@ -8,10 +8,12 @@ pub mod sqlite;
 
 pub use error::SourceError;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::catalog::{Connector, DeclaredColumn};
@@ -80,7 +82,23 @@ pub fn describe(connector: &Connector, upstream: &str, declared: &[DeclaredColum
 /// Runs a source on a thread of its own: a snapshot, or the stream behind `from`. It ends when the link's receiver is
 /// dropped or its stop flag is set.
 pub fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
-    match spec.connector {
-        Connector::Sqlite { .. } => sqlite::spawn(spec, from, link),
-    }
+    let name = format!("source {}", spec.name);
+    let run = move || {
+        let run = || match spec.connector {
+            Connector::Sqlite { .. } => sqlite::run(&spec, from, &link),
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            let reason = format!("internal error: {}; it is not followed until a restart", panic_text(&*panic));
+            // Without a receiver the engine has ended, and nobody asks any more.
+            let _ = link.sender.send(Message::Health(spec.index, SourceHealth::Halted { reason }));
+        }
+    };
+    // Without a thread there is no process to speak of; the standard library's own spawn panics alike.
+    thread::Builder::new().name(name).spawn(run).unwrap_or_else(|error| panic!("no thread for a source: {error}"))
+}
+
+/// What a thread said when it panicked.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").into()
 }

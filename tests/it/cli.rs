@@ -1,6 +1,9 @@
 //! The command line as a user meets it: what it prints, what it refuses, its exit codes.
 
-use super::support::{Site, http, text_of, vantage};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::support::{PATIENCE, Site, http, text_of, vantage};
 
 const VIEWS: &str = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'shop.db');
 CREATE TABLE items FROM shop TABLE 'items';
@@ -51,6 +54,9 @@ fn unknown_flags_and_variables_are_errors() {
     let variable = vantage().env("VANTAGE_VEIWS", "x").args(["check"]).output().expect("check");
     assert_eq!(variable.status.code(), Some(2));
     assert!(text_of(&variable).contains("VANTAGE_VEIWS"), "{}", text_of(&variable));
+    let log = vantage().args(["--log", "info,vantage=loud", "check", "--views", "."]).output().expect("check");
+    assert_eq!(log.status.code(), Some(2), "{}", text_of(&log));
+    assert!(text_of(&log).contains("vantage=loud"), "{}", text_of(&log));
 }
 
 #[test]
@@ -88,8 +94,10 @@ fn a_missing_service_file_is_waited_for_and_named() {
     site.write_views(VIEWS);
     let mut server = site.serve();
     let answer = server.wait_for("/readyz", |answer| answer.status == 503 && answer.body.contains("shop"));
-    assert!(answer.body.contains("shop.db"), "{}", answer.body);
+    assert!(answer.body.contains("shop.db") && answer.body.contains("all views wait"), "{}", answer.body);
+    // Services create their file first and their tables later.
     let shop = site.service("shop.db");
+    server.wait_for("/readyz", |answer| answer.body.contains("has no table"));
     shop.execute_batch("CREATE TABLE items (id INTEGER PRIMARY KEY, colour TEXT); INSERT INTO items VALUES (1, 'red')")
         .expect("shop");
     site.install_capture("shop.db");
@@ -97,6 +105,45 @@ fn a_missing_service_file_is_waited_for_and_named() {
     let row = http::get(server.address, "/v1/views/colours/red", &[]).expect("row");
     assert_eq!(row.status, 200, "{}", row.body);
     assert_eq!(row.json()["items"], 1, "{}", row.body);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_at_the_start_is_named_and_its_views_stay_served() {
+    let site = site_with_shop();
+    site.install_capture("shop.db");
+    let mut server = site.serve();
+    server.wait_ready();
+    assert_eq!(server.terminate(), Some(0));
+    for (content, words) in [("", "not installed"), ("not what its name says", "damaged")] {
+        std::fs::write(site.path("shop.db"), content).expect("file");
+        let mut server = site.serve();
+        let answer = server.wait_for("/readyz", |answer| answer.body.contains(words));
+        assert!(answer.body.contains("source shop is halted"), "{}", answer.body);
+        let row = http::get(server.address, "/v1/views/colours/red", &[]).expect("row");
+        assert_eq!((row.status, row.json()["items"].as_i64()), (200, Some(2)), "{}", row.body);
+        assert_eq!(server.terminate(), Some(0));
+    }
+}
+
+#[test]
+fn a_demo_that_is_interrupted_while_it_is_set_up_leaves_nothing_behind() {
+    let site = Site::new();
+    let mut demo = vantage();
+    demo.args(["demo", "--products", "5000000", "--listen", "127.0.0.1:0"]).env("TMPDIR", site.root());
+    let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("vantage demo");
+    let shops = || {
+        let entries = std::fs::read_dir(site.root()).expect("directory").map(|it| it.expect("entry").path());
+        entries.filter(|it| it.to_string_lossy().contains("vantage-demo-")).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !shops().iter().any(|it| it.join("services/orders.db").exists()) {
+        assert!(Instant::now() < deadline && demo.try_wait().expect("child").is_none(), "nothing is seeded");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let kill = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().expect("kill");
+    assert!(kill.success());
+    assert_eq!(demo.wait().expect("wait").code(), Some(130));
+    assert_eq!(shops(), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]

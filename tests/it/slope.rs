@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use vantage::catalog::{DeclaredColumn, Table};
-use vantage::change::{
-    Batch, Column, Datum, Event, KeyColumn, Position, Row, RowBuilder, Schema, SourceState, TableId,
-};
+use vantage::change::{Batch, Column, Datum, Event, KeyColumn, Phase, Position, Row, RowBuilder, Schema, TableId};
 use vantage::engine::{Core, plan_views};
 use vantage::plan::Graph;
 use vantage::store::{Board, StoreOptions};
@@ -83,14 +81,14 @@ fn measured_process() {
     let (mut core, graph) = open(directory.path());
     let mut shop = Shop { graph, builder: RowBuilder::new() };
     let tables = (0..5).map(TableId).collect();
-    core.apply(vec![batch(shop.everything(products), SourceState::SnapshotStart(tables), 1)]).expect("load");
-    core.apply(vec![batch(Vec::new(), SourceState::Streaming, 2)]).expect("build");
+    core.apply(vec![batch(shop.everything(products), Phase::SnapshotStart(tables), 1)]).expect("load");
+    core.apply(vec![batch(Vec::new(), Phase::Streaming, 2)]).expect("build");
     // Measured is the steady state: what was loaded is in a checkpoint, not in runs that are still being merged.
     core.close().expect("close");
     let (mut core, _) = open(directory.path());
     for epoch in 0..EPOCHS {
         let events = shop.changes(epoch, products);
-        measured_epoch(&mut core, vec![batch(events, SourceState::Streaming, epoch as u64 + 3)]);
+        measured_epoch(&mut core, vec![batch(events, Phase::Streaming, epoch as u64 + 3)]);
     }
     core.close().expect("close");
 }
@@ -125,9 +123,9 @@ fn schema(table: &Table) -> Schema {
     Schema { visible: columns.len(), columns: columns.into(), key: key.into() }
 }
 
-fn batch(events: Vec<Event>, state: SourceState, id: u64) -> Batch {
+fn batch(events: Vec<Event>, phase: Phase, id: u64) -> Batch {
     let position = Position { log: "slope".into(), id, nonce: 0 };
-    Batch { source: 0, events, position, state, seen_at: Instant::now() }
+    Batch { source: 0, events, position, phase, seen_at: Instant::now() }
 }
 
 struct Shop {

@@ -65,6 +65,9 @@ pub enum CaptureError {
 /// Captures the named tables, or all there are when none is named. Switches the file to WAL mode.
 pub fn install(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
     let mut connection = open(path)?;
+    // What is refused is refused before the file is put into another mode.
+    refuse_newer(path, &connection)?;
+    let tables = chosen(path, &connection, tables)?;
     let before = journal_mode(&connection).map_err(at(path))?;
     let mut notes = Vec::new();
     if before != "wal" {
@@ -75,10 +78,9 @@ pub fn install(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
         notes.push(format!("journal mode changed from {before} to wal; it stays so until capture is removed"));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at(path))?;
-    refuse_newer(path, &transaction)?;
     create_log(&transaction, &before).map_err(at(path))?;
     let mut reports = Vec::new();
-    for name in chosen(path, &transaction, tables)? {
+    for name in tables {
         let state = install_table(&transaction, &name).map_err(at(path))?;
         reports.push(TableReport { table: name, state });
     }

@@ -12,6 +12,7 @@ use super::capture::{TableState, state_of};
 use super::fault::Fault;
 use super::log::{self, VERSION};
 use super::reader::Reader;
+use super::shape::ShapeColumn;
 use crate::source::SourceSpec;
 
 /// The verified shape of what is followed.
@@ -23,7 +24,7 @@ pub(super) struct Layout {
     /// The numbers of all tables that were ever captured.
     pub(super) known: HashSet<i64>,
     pub(super) key_width: usize,
-    /// Every object with a statement of its own, to account for schema changes.
+    /// Every object that a statement of its own made, to account for schema changes.
     objects: HashSet<(String, String)>,
     has_virtual: bool,
 }
@@ -104,10 +105,15 @@ impl Layout {
         readers.filter(|(_, it)| all || (renumbered && it.shape.is_renumbered_by_vacuum())).map(|it| it.0).collect()
     }
 
+    /// The columns of every reader's table, for [`Layout::retyped`].
+    pub(super) fn columns(&self) -> Vec<Vec<ShapeColumn>> {
+        self.readers.iter().map(|it| it.shape.columns.clone()).collect()
+    }
+
     /// The first column whose declared type is not what it was.
-    pub(super) fn retyped(&self, before: &Layout) -> Option<String> {
-        for (now, then) in self.readers.iter().zip(&before.readers) {
-            for column in &then.shape.columns {
+    pub(super) fn retyped(&self, before: &[Vec<ShapeColumn>]) -> Option<String> {
+        for (now, then) in self.readers.iter().zip(before) {
+            for column in then {
                 let found = now.shape.column(&column.name).map(|it| &now.shape.columns[it].declared);
                 if let Some(found) = found.filter(|it| !it.eq_ignore_ascii_case(&column.declared)) {
                     return Some(format!(
@@ -121,8 +127,12 @@ impl Layout {
     }
 }
 
+/// The objects that a statement of their own made, and whether there are virtual tables. SQLite makes its own tables
+/// beside others, several with one statement.
 fn objects(connection: &Connection) -> rusqlite::Result<(HashSet<(String, String)>, bool)> {
-    let mut statement = connection.prepare_cached("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )?;
     let mut rows = statement.query([])?;
     let mut objects = HashSet::new();
     let mut has_virtual = false;

@@ -24,5 +24,5 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub(super) use run::spawn;
+pub(super) use run::run;
 pub(super) use schema::describe;

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, params_from_iter};
 
 use super::keys::{Keys, Stored};
-use super::schema::{KEY_PREFIX, ROWID};
+use super::schema::{has_key_of, upstream_name};
 use super::shape::{LogKey, Part, Shape, quoted};
 use super::value::cell;
 use crate::change::{Event, Row, RowBuilder, Schema, TableId, encode_datum};
@@ -36,20 +36,17 @@ impl Reader {
     /// A reader of a table of `shape`, captured under `id`; `Err` names what the declared schema lacks there.
     pub(super) fn new(spec: &TableSpec, shape: Shape, id: i64) -> Result<Reader, String> {
         let schema = spec.schema.clone();
-        if schema.key.len() != shape.key_width() {
+        if !has_key_of(&schema, &shape) {
             return Err(format!(
-                "the key of table {:?} changed to {}; restart to take the new one",
+                "the key of table {:?} is another one now: {}; restart to take the new key",
                 spec.upstream,
                 shape.key_words()
             ));
         }
         let select = |index: usize| {
-            let name = &schema.columns[index].name;
-            let hidden = index >= schema.visible;
-            if hidden && name == ROWID && shape.is_renumbered_by_vacuum() {
+            let Some(name) = upstream_name(&schema, index) else {
                 return shape.rowid_name().ok_or_else(|| format!("table {:?} has no rowid", spec.upstream));
-            }
-            let name = if hidden { name.strip_prefix(KEY_PREFIX).unwrap_or(name) } else { name };
+            };
             let column = shape.column(name);
             column.map(|it| quoted(&shape.columns[it].name)).ok_or_else(|| {
                 format!(

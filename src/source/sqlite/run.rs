@@ -3,9 +3,9 @@
 //! A fault never ends the source: it becomes a health state, and the file is tried again with back-off, so that
 //! whatever the owner mends is noticed without a restart.
 
-use std::os::unix::fs::MetadataExt;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -13,11 +13,12 @@ use rusqlite::{Connection, OpenFlags};
 use super::fault::Fault;
 use super::layout::Layout;
 use super::log::{self, Head};
-use super::stream::{self, Found, MANY};
+use super::shape::ShapeColumn;
+use super::stream::{self, Found, Reach};
 use super::trim::Trim;
-use super::watch::Watch;
+use super::watch::{FileId, Watch};
 use crate::catalog::Connector;
-use crate::change::{Batch, Event, Position, RowBuilder, SourceHealth, SourceState};
+use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth};
 use crate::source::{Link, Message, SourceSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
@@ -25,19 +26,12 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The slow poll, for when file events are lost.
 const SAFETY_POLL: Duration = Duration::from_millis(100);
 
-/// Runs the source on a thread of its own, from `from` on, until the link is closed or told to stop.
-pub(crate) fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
-    let name = format!("source {}", spec.name);
-    let run = move || run(&spec, from, &link);
-    // Without a thread there is no process to speak of; the standard library's own spawn panics alike.
-    thread::Builder::new().name(name).spawn(run).unwrap_or_else(|error| panic!("no thread for a source: {error}"))
-}
-
-fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
+/// Follows the source from `from` on, until the link is closed or told to stop.
+pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let Connector::Sqlite { path } = &spec.connector;
     let path = PathBuf::from(path);
     let mut watch = Watch::new(&path);
-    let mut life = Life { position: from.unwrap_or_default(), health: None, healthy: false };
+    let mut life = Life::new(from.unwrap_or_default());
     let mut back_off = FIRST_BACK_OFF;
     while !link.stopped() {
         life.healthy = false;
@@ -64,15 +58,34 @@ fn pause(link: &Link, time: Duration) {
 }
 
 /// What outlives a fault.
-struct Life {
+pub(super) struct Life {
     /// The position of the last consistent batch.
-    position: Position,
+    pub(super) position: Position,
+    /// The readers whose tables were begun to be copied behind that batch: an attempt that was given up may have copied
+    /// them in part.
+    pub(super) unfinished: BTreeSet<usize>,
+    /// The columns of the newest layout that was accepted.
+    columns: Option<Vec<Vec<ShapeColumn>>>,
     health: Option<SourceHealth>,
     /// Whether the last attempt came as far as following the log.
     healthy: bool,
 }
 
 impl Life {
+    fn new(position: Position) -> Life {
+        Life { position, unfinished: BTreeSet::new(), columns: None, health: None, healthy: false }
+    }
+
+    /// Refuses a layout with other declared types than the rows sent so far were read by: the engine takes new types
+    /// only when it starts.
+    fn accept(&mut self, layout: &Layout) -> Result<(), Fault> {
+        if let Some(reason) = self.columns.as_ref().and_then(|it| layout.retyped(it)) {
+            return Err(Fault::Halt(reason));
+        }
+        self.columns = Some(layout.columns());
+        Ok(())
+    }
+
     fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
         if self.health.as_ref() == Some(&health) {
             return Ok(());
@@ -86,9 +99,9 @@ impl Life {
 pub(super) struct Follower<'a> {
     spec: &'a SourceSpec,
     path: &'a Path,
-    life: &'a mut Life,
+    pub(super) life: &'a mut Life,
     pub(super) connection: Connection,
-    file: (u64, u64),
+    file: FileId,
     pub(super) layout: Layout,
     /// The end of the log before each table was last copied.
     pub(super) copied: Vec<i64>,
@@ -98,19 +111,19 @@ pub(super) struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     fn open(spec: &'a SourceSpec, path: &'a Path, life: &'a mut Life) -> Result<Follower<'a>, Fault> {
-        let file = identity_of(path)?;
+        let file = file_at(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         // Nobody waits for us, so we wait for nobody.
         connection.busy_timeout(Duration::ZERO)?;
-        // Trimming needs no fsync of its own, and the owner's commits checkpoint the file.
-        connection.execute_batch(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 268435456",
-        )?;
+        // Trimming needs no fsync of its own, and the owner's commits checkpoint the file. It is not mapped: who restores
+        // a backup in place shortens it, and reading behind the end of a mapped file ends the process.
+        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 0")?;
         connection.set_prepared_statement_cache_capacity(64 + 4 * spec.tables.len());
         let transaction = connection.unchecked_transaction()?;
         let layout = Layout::verify(&connection, spec, path)?;
         transaction.finish()?;
+        life.accept(&layout)?;
         let copied = vec![0; layout.readers.len()];
         Ok(Follower {
             spec,
@@ -126,7 +139,7 @@ impl<'a> Follower<'a> {
     }
 
     fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
-        let mut at = self.resume(link)?;
+        let mut head = self.resume(link)?;
         loop {
             if link.stopped() {
                 return Err(Fault::Stopped);
@@ -134,92 +147,91 @@ impl<'a> Follower<'a> {
             self.check_file()?;
             let version = self.data_version()?;
             let seen_at = Instant::now();
-            let copy = self.changed_schema()?;
-            if !copy.is_empty() {
-                at = self.copy_again(link, &copy, at)?;
+            let doubtful = self.changed_schema()?;
+            if !doubtful.is_empty() {
+                self.copy(link, &doubtful)?;
                 continue;
             }
-            let limit = if at.forced { usize::MAX } else { MANY };
-            let found = self.read(|it| {
-                if !it.is_schema_current()? {
-                    return Ok(None);
+            match self.look(head)? {
+                // It changed since it was verified a moment ago, which says nothing yet about the tables that are read.
+                None => {}
+                Some(Found::WentBack(reason)) => {
+                    head = self.copy_all(link, Some(format!("source-went-back: {reason}")))?;
                 }
-                let Follower { connection, layout, builder, .. } = it;
-                stream::read(connection, layout, at.head, &it.copied, limit, builder).map(Some)
-            })?;
-            // It changed since it was verified a moment ago, which says nothing yet about the tables that are read.
-            let Some(found) = found else { continue };
-            match found {
-                Found::Events(events, head) => {
-                    let moved = self.position_at(head) != self.life.position;
-                    if !events.is_empty() || moved || at.forced {
-                        self.life.position = self.position_at(head);
-                        self.send(link, events, self.life.position.clone(), SourceState::Streaming, seen_at)?;
-                    }
-                    at = At { head, forced: false };
-                    self.life.healthy = true;
-                    self.tell(link, SourceHealth::Streaming)?;
-                    let current = Message::Current(self.spec.index, seen_at);
-                    link.sender.send(current).map_err(|_| Fault::Stopped)?;
+                Some(Found::Copy(readers)) => self.copy(link, &readers)?,
+                Some(Found::TooMany) => head = self.copy_all(link, None)?,
+                Some(Found::Slice(events, at)) => {
+                    head = at;
+                    self.send(link, events, self.life.position.clone(), Phase::Snapshot, seen_at)?;
                 }
-                Found::WentBack(reason) => {
-                    at = self.copy_all(link, Some(format!("source-went-back: {reason}")))?;
-                    continue;
-                }
-                Found::Copy(readers) => {
-                    at = self.copy_again(link, &readers, at)?;
-                    continue;
-                }
-                Found::TooMany => {
-                    at = self.copy_all(link, None)?;
-                    continue;
+                Some(Found::Events(events, at)) => {
+                    head = at;
+                    self.send_consistent(link, events, head, seen_at)?;
+                    self.trim_log(link);
+                    self.wait(watch, version)?;
                 }
             }
-            self.trim_log(link);
-            self.wait(watch, version)?;
         }
     }
 
+    /// One look at the log behind `head`; `None` when the layout is no longer the file's.
+    fn look(&mut self, head: Head) -> Result<Option<Found>, Fault> {
+        let all_copied = self.life.unfinished.len() == self.layout.readers.len();
+        let reach = if all_copied { Reach::Slice } else { Reach::End };
+        self.read(|it| {
+            if !it.is_schema_current()? {
+                return Ok(None);
+            }
+            let Follower { connection, layout, builder, .. } = it;
+            stream::read(connection, layout, head, &it.copied, reach, builder).map(Some)
+        })
+    }
+
+    /// Sends what a look found up to the end of the log; nothing, when nothing is new.
+    fn send_consistent(&mut self, link: &Link, events: Vec<Event>, head: Head, seen_at: Instant) -> Result<(), Fault> {
+        let position = Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce };
+        if !events.is_empty() || position != self.life.position || !self.life.unfinished.is_empty() {
+            self.life.position = position.clone();
+            self.send(link, events, position, Phase::Streaming, seen_at)?;
+            self.life.unfinished.clear();
+        }
+        self.life.healthy = true;
+        self.tell(link, SourceHealth::Streaming)?;
+        let current = Message::Current(self.spec.index, seen_at);
+        link.sender.send(current).map_err(|_| Fault::Stopped)
+    }
+
     /// Where to read on: at the old position when this is the log it belongs to, else behind a new copy.
-    fn resume(&mut self, link: &Link) -> Result<At, Fault> {
-        let position = self.life.position.clone();
+    fn resume(&mut self, link: &Link) -> Result<Head, Fault> {
+        let position = &self.life.position;
         if position.log.is_empty() {
             return self.copy_all(link, None);
         }
-        let Some((uuid, version)) = position.log.rsplit_once('/').filter(|it| it.0 == self.layout.uuid) else {
-            let reason = "the change log was created anew".to_string();
-            return self.copy_all(link, Some(reason));
+        let Some((_, version)) = position.log.rsplit_once('/').filter(|it| it.0 == self.layout.uuid) else {
+            return self.copy_all(link, Some("the change log was created anew".into()));
         };
-        debug_assert_eq!(uuid, self.layout.uuid);
-        let at = At { head: Head { id: position.id as i64, nonce: position.nonce }, forced: false };
         let doubtful = match version.parse() {
             Ok(version) => self.layout.doubtful_since(version),
             Err(_) => (0..self.layout.readers.len()).collect(),
         };
-        match doubtful.is_empty() {
-            true => Ok(at),
-            false => self.copy_again(link, &doubtful, at),
+        let head = Head { id: position.id as i64, nonce: position.nonce };
+        let copy: BTreeSet<usize> = self.life.unfinished.iter().copied().chain(doubtful).collect();
+        if !copy.is_empty() {
+            self.copy(link, &Vec::from_iter(copy))?;
         }
+        Ok(head)
     }
 
     /// Copies every table; the log is read from its present end on.
-    fn copy_all(&mut self, link: &Link, reason: Option<String>) -> Result<At, Fault> {
+    fn copy_all(&mut self, link: &Link, reason: Option<String>) -> Result<Head, Fault> {
         if let Some(reason) = reason {
             let reason = format!("{reason}; copying all tables again");
             self.tell(link, SourceHealth::Retrying { reason })?;
         }
         let head = self.read(|it| it.head())?;
         let all: Vec<_> = (0..self.layout.readers.len()).collect();
-        let position = self.life.position.clone();
-        self.copy(link, &all, &position)?;
-        Ok(At { head, forced: true })
-    }
-
-    /// Copies some tables; the log is read on from where it was.
-    fn copy_again(&mut self, link: &Link, readers: &[usize], at: At) -> Result<At, Fault> {
-        let position = self.life.position.clone();
-        self.copy(link, readers, &position)?;
-        Ok(At { head: at.head, forced: true })
+        self.copy(link, &all)?;
+        Ok(head)
     }
 
     /// Verifies the layout again when the schema changed, and returns the tables to copy.
@@ -234,9 +246,7 @@ impl<'a> Follower<'a> {
         if layout.uuid != self.layout.uuid {
             return Err(Fault::Retry("the change log was created anew".into()));
         }
-        if let Some(reason) = layout.retyped(&self.layout) {
-            return Err(Fault::Halt(reason));
-        }
+        self.life.accept(&layout)?;
         let doubtful = layout.doubtful(&self.layout);
         self.layout = layout;
         Ok(doubtful)
@@ -280,18 +290,14 @@ impl<'a> Follower<'a> {
         link: &Link,
         events: Vec<Event>,
         position: Position,
-        state: SourceState,
+        phase: Phase,
         seen_at: Instant,
     ) -> Result<(), Fault> {
         if link.stopped() {
             return Err(Fault::Stopped);
         }
-        let batch = Batch { source: self.spec.index, events, position, state, seen_at };
+        let batch = Batch { source: self.spec.index, events, position, phase, seen_at };
         link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
-    }
-
-    fn position_at(&self, head: Head) -> Position {
-        Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce }
     }
 
     fn data_version(&self) -> Result<i64, Fault> {
@@ -300,7 +306,7 @@ impl<'a> Follower<'a> {
 
     /// Fails when another file lies at the path than the one that is open.
     fn check_file(&self) -> Result<(), Fault> {
-        match identity_of(self.path)? == self.file {
+        match file_at(self.path)? == self.file {
             true => Ok(()),
             false => Err(Fault::Retry(format!("{} was replaced by another file; opening it", self.path.display()))),
         }
@@ -324,16 +330,6 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Where the log is read on, and whether a batch must be sent even when nothing is there.
-#[derive(Debug, Clone, Copy)]
-struct At {
-    head: Head,
-    forced: bool,
-}
-
-fn identity_of(path: &Path) -> Result<(u64, u64), Fault> {
-    match std::fs::metadata(path) {
-        Ok(data) => Ok((data.dev(), data.ino())),
-        Err(error) => Err(Fault::Retry(format!("{}: {error}", path.display()))),
-    }
+fn file_at(path: &Path) -> Result<FileId, Fault> {
+    FileId::of(path).map_err(|error| Fault::Retry(format!("{}: {error}", path.display())))
 }

@@ -6,18 +6,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::shape::{Affinity, LogKey, NoShape, Part, Shape, ShapeColumn};
+use super::shape::{Affinity, NoShape, Part, Shape, ShapeColumn};
 use crate::catalog::{Connector, DeclaredColumn};
 use crate::change::{Collation, Column, DataType, KeyColumn, Schema};
 use crate::source::SourceError;
 
 /// The hidden column that holds the rowid.
-pub(super) const ROWID: &str = "_rowid";
+const ROWID: &str = "_rowid";
 /// What the name of a hidden copy of a key column begins with.
-pub(super) const KEY_PREFIX: &str = "_key_";
+const KEY_PREFIX: &str = "_key_";
 
 /// The schema of table `upstream`: of the `declared` columns, or of all there are when none is declared.
 pub(crate) fn describe(
@@ -33,6 +34,8 @@ pub(crate) fn describe(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let at = |error| SourceError::Sqlite { path: path.clone(), error };
     let connection = Connection::open_with_flags(&path, flags).map_err(at)?;
+    // A busy file is asked again later; whoever asks may be told to stop meanwhile.
+    connection.busy_timeout(Duration::ZERO).map_err(at)?;
     let shape = shape_of(&connection, &path, upstream)?;
     schema(&shape, declared)
 }
@@ -42,6 +45,25 @@ fn shape_of(connection: &Connection, path: &Path, upstream: &str) -> Result<Shap
         NoShape::Absent => SourceError::NoTable { path: path.into(), table: upstream.into() },
         NoShape::Refused(reason) => SourceError::Refused { table: upstream.into(), reason },
         NoShape::Sqlite(error) => SourceError::Sqlite { path: path.into(), error },
+    })
+}
+
+/// The name at the source of column `index`; `None` for the rowid.
+pub(super) fn upstream_name(schema: &Schema, index: usize) -> Option<&str> {
+    let name = schema.columns[index].name.as_str();
+    if index < schema.visible { Some(name) } else { name.strip_prefix(KEY_PREFIX) }
+}
+
+/// Whether rows of `schema` have the key of `shape`: the same columns under the same collations, in the same order.
+pub(super) fn has_key_of(schema: &Schema, shape: &Shape) -> bool {
+    let key = schema.key.iter().map(|it| (upstream_name(schema, it.column), schema.columns[it.column].collation));
+    let Some(parts) = shape.key_parts() else { return key.eq([(None, Collation::Binary)]) };
+    if schema.key.len() != parts.len() {
+        return false;
+    }
+    key.zip(&parts).all(|((name, collated), part)| {
+        let upstream = &shape.columns[part.column].name;
+        name.is_some_and(|it| it.eq_ignore_ascii_case(upstream)) && collated == collation(part)
     })
 }
 
@@ -76,15 +98,11 @@ pub(super) fn schema(shape: &Shape, declared: &[DeclaredColumn]) -> Result<Schem
             }
         }
     };
-    let parts = match &shape.key {
-        LogKey::Columns(parts) => parts.clone(),
-        LogKey::Rowid { alias: Some(column) } => vec![Part { column: *column, collation: "BINARY".into() }],
-        LogKey::Rowid { alias: None } => {
-            let rowid = Column { nullable: false, ..Column::new(ROWID, DataType::Int64) };
-            columns.push(rowid);
-            let key = Arc::from([KeyColumn::ascending(visible)]);
-            return Ok(Schema { columns: columns.into(), visible, key });
-        }
+    let Some(parts) = shape.key_parts() else {
+        let rowid = Column { nullable: false, ..Column::new(ROWID, DataType::Int64) };
+        columns.push(rowid);
+        let key = Arc::from([KeyColumn::ascending(visible)]);
+        return Ok(Schema { columns: columns.into(), visible, key });
     };
     let key = parts.iter().map(|it| KeyColumn::ascending(key_of(it, &mut columns))).collect();
     Ok(Schema { columns: columns.into(), visible, key })
@@ -113,10 +131,7 @@ fn declared_column(shape: &Shape, declared: &DeclaredColumn) -> Result<(usize, C
 fn check_declared_key(shape: &Shape, declared: &[DeclaredColumn]) -> Result<(), SourceError> {
     let names: Vec<&str> = declared.iter().filter(|it| it.primary_key).map(|it| it.name.as_str()).collect();
     let mut wanted: Vec<_> = names.iter().filter_map(|it| shape.column(it)).collect();
-    let mut actual: Vec<_> = match &shape.key {
-        LogKey::Columns(parts) => parts.iter().map(|it| it.column).collect(),
-        LogKey::Rowid { alias } => alias.iter().copied().collect(),
-    };
+    let mut actual: Vec<_> = shape.key_parts().iter().flatten().map(|it| it.column).collect();
     wanted.sort_unstable();
     actual.sort_unstable();
     if names.is_empty() || wanted == actual {

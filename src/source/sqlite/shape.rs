@@ -148,6 +148,14 @@ impl Shape {
         }
     }
 
+    /// The columns of the key; `None` when it is the rowid and no column stands for it.
+    pub(super) fn key_parts(&self) -> Option<Vec<Part>> {
+        match &self.key {
+            LogKey::Columns(parts) => Some(parts.clone()),
+            LogKey::Rowid { alias } => alias.map(|column| vec![Part { column, collation: "BINARY".into() }]),
+        }
+    }
+
     /// What addresses the rowid: its alias or one of its three names, quoted.
     pub(super) fn rowid_name(&self) -> Option<String> {
         match self.key {
@@ -158,15 +166,12 @@ impl Shape {
 
     /// The key in words.
     pub(super) fn key_words(&self) -> String {
-        let names = |columns: &[usize]| {
-            let names: Vec<_> = columns.iter().map(|it| self.columns[*it].name.as_str()).collect();
-            format!("primary key ({})", names.join(", "))
+        let Some(parts) = self.key_parts() else { return "rowid".into() };
+        let word = |part: &Part| match part.collation.as_str() {
+            "BINARY" => self.columns[part.column].name.clone(),
+            other => format!("{} COLLATE {other}", self.columns[part.column].name),
         };
-        match &self.key {
-            LogKey::Rowid { alias: Some(column) } => names(&[*column]),
-            LogKey::Rowid { alias: None } => "rowid".into(),
-            LogKey::Columns(parts) => names(&parts.iter().map(|it| it.column).collect::<Vec<_>>()),
-        }
+        format!("primary key ({})", parts.iter().map(word).collect::<Vec<_>>().join(", "))
     }
 
     /// Whether VACUUM may give rows other keys.

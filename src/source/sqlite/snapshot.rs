@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::run::Follower;
-use crate::change::{Position, SourceHealth, SourceState};
+use crate::change::{Phase, SourceHealth};
 use crate::source::Link;
 
 /// Progress is told this often.
 const TELL: Duration = Duration::from_millis(200);
 
 impl Follower<'_> {
-    /// Copies the tables of `readers`. Batches carry `position`, that of the last consistent batch, so that a crash
-    /// in between begins again.
-    pub(super) fn copy(&mut self, link: &Link, readers: &[usize], position: &Position) -> Result<(), Fault> {
+    /// Copies the tables of `readers`. Batches carry the position of the last consistent batch, so that a crash in
+    /// between begins again.
+    pub(super) fn copy(&mut self, link: &Link, readers: &[usize]) -> Result<(), Fault> {
         let head = self.read(|it| it.head())?;
         readers.iter().for_each(|it| self.copied[*it] = head.id);
         let mut total = 0;
@@ -24,7 +24,8 @@ impl Follower<'_> {
             total += self.read(|it| Ok(it.layout.readers[*index].count(&it.connection)?))?;
         }
         let tables = readers.iter().map(|it| self.layout.readers[*it].table).collect();
-        let mut state = SourceState::SnapshotStart(tables);
+        self.life.unfinished.extend(readers);
+        let mut phase = Phase::SnapshotStart(tables);
         let mut rows = 0;
         self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total) })?;
         let mut told = Instant::now();
@@ -39,8 +40,8 @@ impl Follower<'_> {
                     Ok(layout.readers[*index].chunk(connection, after.as_deref(), builder, &mut events)?)
                 })?;
                 rows += events.len() as u64;
-                self.send(link, events, position.clone(), state, seen_at)?;
-                state = SourceState::Snapshot;
+                self.send(link, events, self.life.position.clone(), phase, seen_at)?;
+                phase = Phase::Snapshot;
                 if told.elapsed() > TELL {
                     self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total.max(rows)) })?;
                     told = Instant::now();

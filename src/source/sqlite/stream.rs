@@ -1,7 +1,9 @@
 //! One look at the log: the keys touched since a position, and what became of them, in one read transaction.
 
-use rusqlite::Connection;
+use std::collections::BTreeSet;
+
 use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row as SqlRow};
 
 use super::fault::Fault;
 use super::keys::Keys;
@@ -11,13 +13,27 @@ use super::shape::{LogKey, Shape};
 use crate::change::{Event, RowBuilder};
 
 /// A log that names more keys than this is not read key by key: the tables are copied again, in chunks.
-pub(super) const MANY: usize = 1_000_000;
+const MANY: usize = 1_000_000;
+/// After this many lines it is decided whether to read on.
+const SLICE_LINES: usize = 65_536;
+
+/// How far one look reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// To the end of the log, which is then one consistent step.
+    End,
+    /// A slice, as long as every table is being copied and nothing is consistent yet: the keys of a long log, and
+    /// their rows, are too many to be held at once.
+    Slice,
+}
 
 /// What a look at the log found.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// These facts, up to this line of the log.
+    /// These facts, up to this line, the end of the log.
     Events(Vec<Event>, Head),
+    /// These facts, up to this line; there is more.
+    Slice(Vec<Event>, Head),
     /// The line of our position is gone or another one: this is not the log we read.
     WentBack(String),
     /// These readers' tables must be copied.
@@ -33,76 +49,123 @@ pub(super) fn read(
     layout: &Layout,
     from: Head,
     copied: &[i64],
-    limit: usize,
+    reach: Reach,
     builder: &mut RowBuilder,
 ) -> Result<Found, Fault> {
     let columns: Vec<_> = (1..=layout.key_width).map(|it| format!("k{it}")).collect();
     let sql = format!("SELECT id, nonce, tbl, {} FROM _vantage_changes WHERE id >= ?1 ORDER BY id", columns.join(", "));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([from.id])?;
-    let mut head = from;
     match rows.next()? {
         Some(row) if row.get_ref(0)?.as_i64() == Ok(from.id) && row.get_ref(1)?.as_i64() == Ok(from.nonce) => {}
         _ => return Ok(Found::WentBack(format!("change {} is no longer the one that was read", from.id))),
     }
-    let mut keys: Vec<Keys> = layout.readers.iter().map(|_| Keys::default()).collect();
-    let mut copy = vec![false; layout.readers.len()];
-    let mut scratch = Vec::new();
-    let (mut lines, mut last) = (0, None);
+    let mut touched = Touched::new(layout, copied);
+    let (mut head, mut lines, mut more) = (from, 0, false);
     while let Some(row) = rows.next()? {
-        let corrupt = |what: &str| {
-            let id = row.get::<_, i64>(0).unwrap_or_default();
-            Fault::Halt(format!(
-                "change {id} of the log is corrupt: {what}; `vantage capture remove` and `install` begin a new log"
-            ))
-        };
+        head = touched.add(row)?;
+        lines += 1;
+        if lines % SLICE_LINES == 0 {
+            if reach == Reach::Slice {
+                more = true;
+                break;
+            }
+            if touched.keys() > MANY {
+                return Ok(Found::TooMany);
+            }
+        }
+    }
+    if !touched.announced.is_empty() {
+        return Ok(Found::Copy(Vec::from_iter(touched.announced)));
+    }
+    let events = touched.look_up(connection, builder)?;
+    Ok(if more { Found::Slice(events, head) } else { Found::Events(events, head) })
+}
+
+/// What the lines read so far touch.
+struct Touched<'a> {
+    layout: &'a Layout,
+    copied: &'a [i64],
+    /// By reader, the keys.
+    keys: Vec<Keys>,
+    /// The readers whose tables are to be copied.
+    announced: BTreeSet<usize>,
+    /// The reader of the last line: the next one is often of the same table.
+    last: Option<usize>,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Touched<'a> {
+    fn new(layout: &'a Layout, copied: &'a [i64]) -> Touched<'a> {
+        let keys = layout.readers.iter().map(|_| Keys::default()).collect();
+        Touched { layout, copied, keys, announced: BTreeSet::new(), last: None, scratch: Vec::new() }
+    }
+
+    /// Takes a line of the log in; its place.
+    fn add(&mut self, row: &SqlRow<'_>) -> Result<Head, Fault> {
         let integer = |column: usize, name: &str| {
-            row.get_ref(column)?.as_i64().map_err(|_| corrupt(&format!("its {name} is no integer")))
+            row.get_ref(column)?.as_i64().map_err(|_| corrupt(row, &format!("its {name} is no integer")))
         };
-        head = Head { id: integer(0, "id")?, nonce: integer(1, "nonce")? };
+        let head = Head { id: integer(0, "id")?, nonce: integer(1, "nonce")? };
         let table = integer(2, "table")?;
         if table <= 0 {
-            let named = layout.readers.iter().enumerate().filter(|(_, it)| table == 0 || it.id == -table);
-            named.filter(|(index, _)| head.id > copied[*index]).for_each(|it| copy[it.0] = true);
-            if table != 0 && !layout.known.contains(&-table) {
-                return Err(corrupt(&format!("there is no table {}", -table)));
+            self.announce(row, head.id, -table)?;
+            return Ok(head);
+        }
+        let readers = &self.layout.readers;
+        if self.last.is_none_or(|it| readers[it].id != table) {
+            self.last = readers.iter().position(|it| it.id == table);
+        }
+        match self.last {
+            Some(index) => {
+                let collected = collect(row, &readers[index].shape, &mut self.keys[index], &mut self.scratch);
+                collected.map_err(|it| it.unwrap_or_else(|| corrupt(row, "its key is not of the table's kind")))?;
             }
-            continue;
+            None => self.check_known(row, table)?,
         }
-        if last.is_none_or(|it: usize| layout.readers[it].id != table) {
-            last = layout.readers.iter().position(|it| it.id == table);
-        }
-        let Some(index) = last else {
-            if layout.known.contains(&table) {
-                continue;
-            }
-            return Err(corrupt(&format!("there is no table {table}")));
-        };
-        let shape = &layout.readers[index].shape;
-        collect(row, shape, &mut keys[index], &mut scratch)
-            .map_err(|it| it.unwrap_or_else(|| corrupt("its key is not of the table's kind")))?;
-        lines += 1;
-        if lines % 65_536 == 0 && keys.iter().map(Keys::len).sum::<usize>() > limit {
-            return Ok(Found::TooMany);
+        Ok(head)
+    }
+
+    /// A line that tells readers to copy a table; 0 stands for all tables.
+    fn announce(&mut self, row: &SqlRow<'_>, id: i64, table: i64) -> Result<(), Fault> {
+        let named = self.layout.readers.iter().enumerate().filter(|(_, it)| table == 0 || it.id == table);
+        self.announced.extend(named.map(|it| it.0).filter(|index| id > self.copied[*index]));
+        if table == 0 { Ok(()) } else { self.check_known(row, table) }
+    }
+
+    /// A table that is not followed here must at least have been captured once.
+    fn check_known(&self, row: &SqlRow<'_>, table: i64) -> Result<(), Fault> {
+        if self.layout.known.contains(&table) {
+            Ok(())
+        } else {
+            Err(corrupt(row, &format!("there is no table {table}")))
         }
     }
-    if copy.contains(&true) {
-        return Ok(Found::Copy((0..copy.len()).filter(|it| copy[*it]).collect()));
+
+    /// About how many keys there are.
+    fn keys(&self) -> usize {
+        self.keys.iter().map(Keys::len).sum()
     }
-    let mut events = Vec::with_capacity(keys.iter().map(Keys::len).sum());
-    for (reader, keys) in layout.readers.iter().zip(&mut keys) {
-        reader.look_up(connection, keys, builder, &mut events)?;
+
+    /// What became of every key.
+    fn look_up(&mut self, connection: &Connection, builder: &mut RowBuilder) -> rusqlite::Result<Vec<Event>> {
+        let mut events = Vec::with_capacity(self.keys());
+        for (reader, keys) in self.layout.readers.iter().zip(&mut self.keys) {
+            reader.look_up(connection, keys, builder, &mut events)?;
+        }
+        Ok(events)
     }
-    Ok(Found::Events(events, head))
+}
+
+fn corrupt(row: &SqlRow<'_>, what: &str) -> Fault {
+    let id = row.get::<_, i64>(0).unwrap_or_default();
+    Fault::Halt(format!(
+        "change {id} of the log is corrupt: {what}; `vantage capture remove` and `install` begin a new log"
+    ))
 }
 
 /// Adds the key in `row`; `Err(None)` when it cannot be one.
-fn collect(
-    row: &rusqlite::Row<'_>,
-    shape: &Shape,
-    keys: &mut Keys,
-    scratch: &mut Vec<u8>,
-) -> Result<(), Option<Fault>> {
+fn collect(row: &SqlRow<'_>, shape: &Shape, keys: &mut Keys, scratch: &mut Vec<u8>) -> Result<(), Option<Fault>> {
     let width = shape.key_width();
     let value = |place: usize| row.get_ref(3 + place).map_err(|it| Some(Fault::from(it)));
     match value(0)? {

@@ -3,6 +3,7 @@
 //! SQLite writes the file before the commit becomes visible, so an event only says "look closely": the commit is
 //! there when `PRAGMA data_version` has moved.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,17 @@ const CLOSE_LOOK: Duration = Duration::from_millis(25);
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LAST_PAUSE: Duration = Duration::from_millis(5);
 
+/// Which file it is, whatever it is called: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    /// The file at `path`.
+    pub(super) fn of(path: &Path) -> io::Result<FileId> {
+        std::fs::metadata(path).map(|it| FileId(it.dev(), it.ino()))
+    }
+}
+
 /// Events about one file and its log.
 pub(super) struct Watch {
     file: PathBuf,
@@ -32,9 +44,9 @@ pub(super) struct Watch {
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
-    /// The two files, as long as they are these (device and inode): writes to other files of the directory, as when
+    /// The two files, as long as they are these: writes to other files of the directory, as when
     /// services lie side by side, then wake nobody.
-    Files([(u64, u64); 2]),
+    Files([FileId; 2]),
     /// The directory, while there is no log to watch.
     Directory,
 }
@@ -91,8 +103,8 @@ impl Watch {
 
     /// Watches what is there now; true when that is something else than before, so that events may have been missed.
     fn aim(&mut self) -> bool {
-        let wanted = match (identity(&self.file), identity(&self.log)) {
-            (Some(file), Some(log)) => Target::Files([file, log]),
+        let wanted = match (FileId::of(&self.file), FileId::of(&self.log)) {
+            (Ok(file), Ok(log)) => Target::Files([file, log]),
             _ => Target::Directory,
         };
         if self.on == Some(wanted) {
@@ -165,11 +177,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
     name.push(suffix);
     name.into()
-}
-
-/// Which file lies at `path`.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|it| (it.dev(), it.ino()))
 }
 
 #[cfg(test)]

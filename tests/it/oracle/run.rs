@@ -8,7 +8,7 @@ use std::time::Instant;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use vantage::catalog::Catalog;
-use vantage::change::{Batch, Event, Position, Schema, SourceState, TableId};
+use vantage::change::{Batch, Event, Phase, Position, Schema, TableId};
 use vantage::engine::{Core, plan_views};
 use vantage::plan::{Graph, NodeId, Operator};
 use vantage::store::{Board, RelationState, StoreOptions};
@@ -238,15 +238,15 @@ impl Case<'_> {
             let events = self.owner.snapshot();
             // The order of the tables in the catalog is that of the case.
             let tables = (0..self.tables.len()).map(TableId).collect();
-            self.apply(&mut core, events, SourceState::SnapshotStart(tables));
-            self.apply(&mut core, Vec::new(), SourceState::Streaming);
+            self.apply(&mut core, events, Phase::SnapshotStart(tables));
+            self.apply(&mut core, Vec::new(), Phase::Streaming);
         }
         core
     }
 
     fn epoch(&mut self, core: &mut Core) {
         let events = self.owner.events();
-        self.apply(core, events, SourceState::Streaming);
+        self.apply(core, events, Phase::Streaming);
         self.totals.epochs += 1;
     }
 
@@ -256,7 +256,7 @@ impl Case<'_> {
         for _ in 0..2 {
             (0..rng.random_range(1..5)).for_each(|_| self.owner.change(rng));
             let events = self.owner.events();
-            batches.push(self.batch(events, SourceState::Streaming));
+            batches.push(self.batch(events, Phase::Streaming));
         }
         core.apply(batches).expect("apply");
         self.totals.epochs += 1;
@@ -269,17 +269,17 @@ impl Case<'_> {
         if rng.random_bool(0.5) {
             (0..rng.random_range(0..4)).for_each(|_| self.owner.change(rng));
             let events = self.owner.events();
-            batches.push(self.batch(events, SourceState::Streaming));
+            batches.push(self.batch(events, Phase::Streaming));
         }
         (0..rng.random_range(0..6)).for_each(|_| self.owner.change(rng));
         let mut rows = self.owner.snapshot();
         let rest = rows.split_off(rng.random_range(0..=rows.len()));
         let tables = (0..self.tables.len()).map(TableId).collect();
-        batches.push(self.batch(rows, SourceState::SnapshotStart(tables)));
-        batches.push(self.batch(rest, SourceState::Snapshot));
+        batches.push(self.batch(rows, Phase::SnapshotStart(tables)));
+        batches.push(self.batch(rest, Phase::Snapshot));
         (0..rng.random_range(0..4)).for_each(|_| self.owner.change(rng));
         let events = self.owner.events();
-        batches.push(self.batch(events, SourceState::Streaming));
+        batches.push(self.batch(events, Phase::Streaming));
         if rng.random_bool(0.5) {
             core.apply(batches).expect("apply");
         } else {
@@ -289,14 +289,14 @@ impl Case<'_> {
         self.totals.resnapshots += 1;
     }
 
-    fn batch(&mut self, events: Vec<Event>, state: SourceState) -> Batch {
+    fn batch(&mut self, events: Vec<Event>, phase: Phase) -> Batch {
         self.position += 1;
         let position = Position { log: "case".into(), id: self.position, nonce: 0 };
-        Batch { source: 0, events, position, state, seen_at: Instant::now() }
+        Batch { source: 0, events, position, phase, seen_at: Instant::now() }
     }
 
-    fn apply(&mut self, core: &mut Core, events: Vec<Event>, state: SourceState) {
-        let batch = self.batch(events, state);
+    fn apply(&mut self, core: &mut Core, events: Vec<Event>, phase: Phase) {
+        let batch = self.batch(events, phase);
         core.apply(vec![batch]).expect("apply");
     }
 

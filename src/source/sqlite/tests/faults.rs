@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::super::layout::Layout;
 use super::harness::{File, Model, Running};
 use crate::catalog::{Connector, DeclaredColumn};
-use crate::change::{DataType, SourceHealth};
+use crate::change::{DataType, KeyColumn, SourceHealth};
 use crate::source::describe;
 use crate::source::sqlite::capture::{self, TableState};
 
@@ -56,9 +57,10 @@ fn install_is_idempotent_and_remove_leaves_the_file_as_it_was() {
     assert_eq!(status.log, again.log);
     capture::remove(&file.path, &[]).unwrap();
     assert_eq!(dump(&file), before);
-    let mode: String = file.connect().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
-    assert_eq!(mode, "delete");
+    let mode = || -> String { file.connect().query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap() };
+    assert_eq!(mode(), "delete");
     assert!(capture::install(&file.path, &["nope".into()]).is_err());
+    assert_eq!(mode(), "delete", "what was refused changed nothing");
 }
 
 #[test]
@@ -121,6 +123,54 @@ fn the_twelve_step_alter_is_drift_and_heals() {
 }
 
 #[test]
+fn another_key_of_the_same_width_halts_until_the_old_one_is_back() {
+    let table = |key: &str| format!("CREATE TABLE t(a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY ({key}))");
+    let keys = [("a, b", "b, a"), ("a", "b"), ("a", "a COLLATE NOCASE"), ("a, b", "a, b COLLATE RTRIM")];
+    for (old, new) in keys {
+        let file = File::captured(&format!("{}; INSERT INTO t VALUES ('x', 'y'), ('z', 'w')", table(old)));
+        let mut source = start(&file);
+        let rebuild = |key: &str| {
+            let script = format!(
+                "BEGIN; ALTER TABLE t RENAME TO old_t; {}; INSERT INTO t SELECT * FROM old_t; DROP TABLE old_t; COMMIT",
+                table(key)
+            );
+            file.connect().execute_batch(&script).unwrap();
+            capture::install(&file.path, &[]).unwrap();
+        };
+        rebuild(new);
+        source.wait_for(|it| halted(it, "restart to take the new key"));
+        rebuild(old);
+        source.wait_for(|it| *it == SourceHealth::Streaming);
+        source.check(&format!("key ({old}) back after ({new})"));
+    }
+}
+
+#[test]
+fn another_type_halts_until_the_old_one_is_back() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let rebuild = |declared: &str| {
+        let script = format!(
+            "BEGIN; CREATE TABLE new_t(id INTEGER PRIMARY KEY, x {declared}); INSERT INTO new_t SELECT * FROM t;
+             DROP TABLE t; ALTER TABLE new_t RENAME TO t; COMMIT;"
+        );
+        file.connect().execute_batch(&script).unwrap();
+        capture::install(&file.path, &[]).unwrap();
+    };
+    rebuild("INTEGER");
+    source.wait_for(|it| halted(it, "restart to take the new one"));
+    // Another fault shows that the file is opened again and again; the type is still refused afterwards.
+    file.connect().execute_batch("DROP TRIGGER _vantage_2_update").unwrap();
+    source.wait_for(|it| halted(it, "_vantage_2_update is missing"));
+    capture::install(&file.path, &[]).unwrap();
+    let after = source.wait_for(|it| *it == SourceHealth::Streaming || halted(it, "restart to take the new one"));
+    assert!(halted(&after, "changed its type from \"TEXT\" to \"INTEGER\""), "{after:?}");
+    rebuild("TEXT");
+    source.wait_for(|it| *it == SourceHealth::Streaming);
+    source.check("the old type");
+}
+
+#[test]
 fn a_column_that_goes_is_named() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);
@@ -143,6 +193,17 @@ fn vacuum_renumbers_rows_without_a_key() {
     let model = source.stop();
     owner.execute_batch("DELETE FROM t WHERE x = 'd'; VACUUM; INSERT INTO t VALUES ('f')").unwrap();
     Running::start(file.spec(&["t"]), model).check("vacuum while stopped");
+}
+
+#[test]
+fn tables_that_sqlite_makes_itself_account_for_no_schema_change() {
+    let file = File::captured("CREATE TABLE t(x); CREATE INDEX ti ON t(x); INSERT INTO t VALUES ('a'), ('b')");
+    let owner = file.connect();
+    let layout = || Layout::verify(&owner, &file.spec(&["t"]), &file.path).unwrap();
+    let before = layout();
+    // The first one makes up to two tables, the second one may give the rows of t other rowids.
+    owner.execute_batch("ANALYZE; VACUUM").unwrap();
+    assert_eq!(layout().doubtful(&before), [0]);
 }
 
 #[test]
@@ -255,6 +316,23 @@ fn a_snapshot_beside_writers_is_consistent_at_its_end() {
 }
 
 #[test]
+fn what_was_touched_during_a_first_copy_is_sent_in_slices() {
+    let file = File::captured(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO t SELECT i, 'x' FROM n;",
+    );
+    let mut source = Running::start(file.spec(&["t"]), Model::default());
+    // The copy has begun, and the source waits for us with more of it.
+    while source.batches == 0 {
+        source.take();
+    }
+    file.connect().execute_batch("UPDATE t SET x = 'y'; DELETE FROM t WHERE id % 5 = 0").unwrap();
+    source.check("all rows touched during the copy");
+    assert!(source.largest < 100_000, "a batch of {} events", source.largest);
+    assert_eq!(source.snapshots, 1);
+}
+
+#[test]
 fn trimming_under_load_keeps_what_is_needed() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);
@@ -274,6 +352,16 @@ fn trimming_under_load_keeps_what_is_needed() {
     owner.execute_batch("DELETE FROM t WHERE id % 3 = 0").unwrap();
     source.check("a restart behind a trimmed log");
     assert_eq!(source.snapshots, 0);
+}
+
+#[test]
+fn a_source_that_panics_is_halted_by_name() {
+    let file = File::captured(SIMPLE);
+    let mut spec = file.spec(&["t"]);
+    // No source describes such a schema: its key is a column that it does not have.
+    spec.tables[0].schema.key = vec![KeyColumn::ascending(9)].into();
+    let mut source = Running::start(spec, Model::default());
+    source.wait_for(|it| halted(it, "internal error: index out of bounds"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::catalog::Connector;
-use crate::change::{DataType, Datum, Position, Row, SourceHealth, SourceState, TableId};
+use crate::change::{DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
 use crate::source::sqlite::capture;
 use crate::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
 
@@ -65,7 +65,8 @@ impl File {
 pub(super) struct Model {
     pub(super) rows: BTreeMap<(usize, Vec<u8>), Row>,
     pub(super) position: Option<Position>,
-    unnamed: Option<(Vec<TableId>, HashSet<(usize, Vec<u8>)>)>,
+    /// By table that is being copied, the keys named so far.
+    named: BTreeMap<usize, HashSet<Vec<u8>>>,
 }
 
 /// A running source.
@@ -74,6 +75,8 @@ pub(super) struct Running {
     pub(super) model: Model,
     pub(super) health: Vec<SourceHealth>,
     pub(super) batches: usize,
+    /// The most events a batch had.
+    pub(super) largest: usize,
     pub(super) snapshots: usize,
     pub(super) link: Link,
     receiver: Option<Receiver<Message>>,
@@ -85,13 +88,14 @@ impl Running {
         let (sender, receiver) = sync_channel(16);
         let link = Link { sender, durable: Arc::new(Mutex::new(None)), stop: Arc::new(AtomicBool::new(false)) };
         let mut model = model;
-        model.unnamed = None;
+        model.named.clear();
         let thread = spawn(spec.clone(), model.position.clone(), link.clone());
         Running {
             spec,
             model,
             health: Vec::new(),
             batches: 0,
+            largest: 0,
             snapshots: 0,
             link,
             receiver: Some(receiver),
@@ -107,24 +111,24 @@ impl Running {
             Message::Health(_, health) => self.health.push(health),
             Message::Batch(batch) => {
                 self.batches += 1;
-                if let SourceState::SnapshotStart(tables) = &batch.state {
+                self.largest = self.largest.max(batch.events.len());
+                if let Phase::SnapshotStart(tables) = &batch.phase {
                     self.snapshots += 1;
-                    self.model.unnamed = Some((tables.clone(), HashSet::new()));
+                    self.model.named.extend(tables.iter().map(|it| (it.0, HashSet::new())));
                 }
-                if batch.state == SourceState::Streaming {
-                    if let Some((tables, named)) = self.model.unnamed.take() {
-                        self.model.rows.retain(|key, _| !tables.contains(&TableId(key.0)) || named.contains(key));
-                    }
+                if batch.phase == Phase::Streaming {
+                    let named = std::mem::take(&mut self.model.named);
+                    self.model.rows.retain(|(table, key), _| named.get(table).is_none_or(|it| it.contains(key)));
                     self.model.position = Some(batch.position);
                 }
                 for event in batch.events {
-                    let key = (event.table.0, event.row.key().to_vec());
-                    if let Some((_, named)) = &mut self.model.unnamed {
+                    let (table, key) = (event.table.0, event.row.key().to_vec());
+                    if let Some(named) = self.model.named.get_mut(&table) {
                         named.insert(key.clone());
                     }
                     match event.row.is_tombstone() {
-                        true => self.model.rows.remove(&key),
-                        false => self.model.rows.insert(key, event.row),
+                        true => self.model.rows.remove(&(table, key)),
+                        false => self.model.rows.insert((table, key), event.row),
                     };
                 }
             }

@@ -1,0 +1,201 @@
+//! The engine without threads: copies that are begun again, recovery, and what may not be read yet.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use super::recover::{Registry, drop_state};
+use super::run::plan_views;
+use super::{Core, EngineError, View, describe, recover};
+use crate::catalog::{Catalog, File, read_files};
+use crate::change::{
+    Batch, Column, DataType, Datum, Event, KeyColumn, Phase, Position, Row, RowBuilder, Schema, TableId,
+};
+use crate::plan::Graph;
+use crate::store::{Board, KeyRange, RelationState, Store, StoreOptions};
+
+const ITEMS: TableId = TableId(0);
+const TAGS: TableId = TableId(1);
+const COLOURS: &str = "CREATE MATERIALIZED VIEW colours AS SELECT a, count(*) AS items FROM items GROUP BY a;";
+
+/// Two tables of one source, (id, a) each, and these views.
+fn planned(views: &str) -> (Arc<Catalog>, Arc<Graph>) {
+    let text = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'unused.db');
+                CREATE TABLE items FROM shop TABLE 'items';
+                CREATE TABLE tags FROM shop TABLE 'tags';";
+    let files = vec![File { path: "views/shop.sql".into(), text: format!("{text}\n{views}") }];
+    let catalog = read_files(files, Vec::new()).unwrap_or_else(|(_, problems)| panic!("{problems:?}"));
+    let schemas = vec![schema(); 2];
+    let graph = plan_views(&catalog, &schemas).unwrap();
+    (Arc::new(catalog), Arc::new(graph))
+}
+
+fn schema() -> Schema {
+    let id = Column { nullable: false, ..Column::new("id", DataType::Int64) };
+    let columns = vec![id, Column::new("a", DataType::Int64)];
+    Schema { columns: columns.into(), visible: 2, key: vec![KeyColumn::ascending(0)].into() }
+}
+
+fn open(data: &Path, views: &str) -> Core {
+    let (catalog, graph) = planned(views);
+    let board = Arc::new(Board::new(vec!["shop".into()]));
+    let mut core = Core::open(catalog, graph, data, StoreOptions::default(), board).unwrap();
+    core.load().unwrap();
+    core
+}
+
+fn upsert(table: TableId, id: i64, a: i64) -> Event {
+    let cells = [Datum::Int(id), Datum::Int(a)];
+    let mut key = Vec::new();
+    schema().encode_key(|it| cells[it], &mut key);
+    let mut builder = RowBuilder::new();
+    cells.iter().for_each(|it| builder.push(*it, DataType::Int64));
+    Event { table, row: builder.finish(&key) }
+}
+
+fn delete(table: TableId, id: i64) -> Event {
+    Event { table, row: Row::tombstone(upsert(table, id, 0).row.key()) }
+}
+
+fn apply(core: &mut Core, phase: Phase, events: Vec<Event>) {
+    let position = Position { log: "log".into(), id: 1, nonce: 0 };
+    core.apply(vec![Batch { source: 0, events, position, phase, seen_at: Instant::now() }]).unwrap();
+}
+
+/// The first two columns of all rows of a table or view, by key.
+fn rows(core: &Core, name: &str) -> Vec<(i64, i64)> {
+    let relations = core.board().relations();
+    let (relation, _) = relations.iter().find(|(it, _)| it.name == name).unwrap();
+    let rows = core.board().epoch().scan(relation.id, &KeyRange::all(), false, usize::MAX).unwrap();
+    let cell = |row: &Row, at: usize| match row.get(at, DataType::Int64) {
+        Datum::Int(it) => it,
+        other => panic!("{other:?}"),
+    };
+    rows.iter().map(|it| (cell(it, 0), cell(it, 1))).collect()
+}
+
+fn both() -> Phase {
+    Phase::SnapshotStart(vec![ITEMS, TAGS])
+}
+
+#[test]
+fn a_first_copy_begun_again_leaves_no_row_of_the_first_attempt() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(ITEMS, 2, 7)]);
+    apply(&mut core, Phase::Snapshot, vec![upsert(TAGS, 1, 1)]);
+    // The attempt was given up; meanwhile the owner deleted item 1 and tag 1.
+    apply(&mut core, both(), vec![upsert(ITEMS, 2, 8)]);
+    apply(&mut core, Phase::Snapshot, vec![upsert(ITEMS, 3, 7)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    assert_eq!(rows(&core, "items"), [(2, 8), (3, 7)]);
+    assert!(rows(&core, "tags").is_empty());
+    assert_eq!(rows(&core, "colours"), [(7, 1), (8, 1)]);
+}
+
+#[test]
+fn a_copy_of_one_table_goes_with_that_of_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(ITEMS, 2, 7), upsert(TAGS, 1, 1), upsert(TAGS, 2, 2)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    // Both tables are copied again; item 1 and tag 1 are gone, item 2 has changed.
+    apply(&mut core, both(), vec![upsert(ITEMS, 2, 8), upsert(TAGS, 2, 2), upsert(TAGS, 3, 3)]);
+    // Before the end of it the tags are copied once more; tag 3 was there in between only.
+    apply(&mut core, Phase::SnapshotStart(vec![TAGS]), vec![upsert(TAGS, 2, 5)]);
+    assert_eq!(rows(&core, "items"), [(1, 7), (2, 7)], "nothing is shown before the end");
+    apply(&mut core, Phase::Streaming, vec![delete(TAGS, 4), upsert(ITEMS, 5, 8)]);
+    assert_eq!(rows(&core, "items"), [(2, 8), (5, 8)]);
+    assert_eq!(rows(&core, "tags"), [(2, 5)]);
+    assert_eq!(rows(&core, "colours"), [(8, 2)]);
+}
+
+#[test]
+fn state_that_was_dropped_is_not_promised_whatever_comes_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    core.close().unwrap();
+    // Killed between the dropping of everything and the commit of the new registry.
+    let (mut store, _) = Store::open(directory.path(), StoreOptions::default()).unwrap();
+    let entries = Registry::read(&store).unwrap().entries;
+    assert!(entries.len() >= 3, "{entries:?}");
+    drop_state(&mut store, entries).unwrap();
+    drop(store);
+    let mut core = open(directory.path(), COLOURS);
+    let relations = core.board().relations();
+    let is_live = |it: &RwLock<RelationState>| *it.read().unwrap() == RelationState::Live;
+    assert!(relations.iter().all(|(_, state)| !is_live(state)), "{relations:?}");
+    assert_eq!(core.resume_position(0), None);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 8)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    assert!(relations.iter().all(|(_, state)| is_live(state)), "{relations:?}");
+    assert_eq!(rows(&core, "colours"), [(8, 1)]);
+}
+
+#[test]
+fn tables_of_one_upstream_table_are_remembered_each_with_its_declaration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.db");
+    let owner = rusqlite::Connection::open(&path).unwrap();
+    owner.execute_batch("CREATE TABLE items (id INTEGER PRIMARY KEY, a INTEGER, b TEXT)").unwrap();
+    drop(owner);
+    let read = |declared: &str| {
+        let text = format!(
+            "CREATE SOURCE shop WITH (connector = 'sqlite', path = '{}');
+             CREATE TABLE whole FROM shop TABLE 'items';
+             CREATE TABLE part ({declared}) FROM shop TABLE 'items';",
+            path.display()
+        );
+        read_files(vec![File { path: "views/shop.sql".into(), text }], Vec::new()).unwrap()
+    };
+    let catalog = read("id BIGINT PRIMARY KEY, b TEXT");
+    let described = describe::tables(&catalog, Some(directory.path())).unwrap();
+    describe::remember(&catalog, &described, directory.path()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(describe::tables(&catalog, Some(directory.path())).unwrap(), described);
+    let other = read("id BIGINT PRIMARY KEY, a BIGINT");
+    let refused = describe::tables(&other, Some(directory.path())).unwrap_err();
+    assert!(matches!(refused, EngineError::Source { transient: true, .. }), "{refused}");
+}
+
+#[test]
+fn loading_and_building_end_when_told_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), "");
+    apply(&mut core, both(), (0..1000).map(|id| upsert(ITEMS, id, id % 3)).collect());
+    apply(&mut core, Phase::Streaming, Vec::new());
+    core.close().unwrap();
+    let index = "CREATE INDEX by_a ON items (a);";
+    for (views, is_built) in [("", true), (COLOURS, false), (index, false)] {
+        let (catalog, graph) = planned(views);
+        let board = Arc::new(Board::new(vec!["shop".into()]));
+        let mut core = Core::open(catalog, graph, directory.path(), StoreOptions::default(), board).unwrap();
+        if !is_built {
+            recover::load(&mut core).unwrap();
+        }
+        core.stop.store(true, Ordering::Release);
+        let stopped = if is_built { recover::load(&mut core) } else { core.build() };
+        assert!(matches!(stopped, Err(EngineError::Stopped)), "{views}: {stopped:?}");
+        core.close().unwrap();
+    }
+    let core = open(directory.path(), &format!("{COLOURS}{index}"));
+    assert_eq!(rows(&core, "colours"), [(0, 334), (1, 333), (2, 333)]);
+}
+
+#[test]
+fn what_is_being_built_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), &format!("{COLOURS}CREATE INDEX by_items ON colours (items);"));
+    let view = View::find(core.board(), "colours").unwrap();
+    let listing = view.listing("by_items", &["a"]).unwrap();
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7)]);
+    for refused in [view.get(&[Datum::Int(7)]).map(drop), listing.first(&listing.epoch(), &[], 9).map(drop)] {
+        assert!(matches!(&refused, Err(EngineError::Incomplete(it)) if it.contains("colours")), "{refused:?}");
+    }
+    apply(&mut core, Phase::Streaming, Vec::new());
+    assert!(view.get(&[Datum::Int(7)]).unwrap().is_some());
+    assert_eq!(listing.first(&listing.epoch(), &[Datum::Int(1)], 9).unwrap().len(), 1);
+}
