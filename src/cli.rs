@@ -114,6 +114,9 @@ pub(crate) struct HealthArgs {
     /// Address the server listens on
     #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// The server's bearer token, to learn why it is not ready
+    #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }
 
 /// Whether Kubernetes sets this variable in every container, for a service whose name is or begins with "vantage":

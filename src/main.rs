@@ -163,7 +163,9 @@ fn run_health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let mut stream =
         std::net::TcpStream::connect(args.listen).with_context(|| format!("nothing listens on {}", args.listen))?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n\r\n", args.listen)?;
+    // Without the token the answer is only whether, not why not.
+    let token = args.token.as_ref().map_or(String::new(), |it| format!("Authorization: Bearer {it}\r\n"));
+    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n{token}\r\n", args.listen)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);

@@ -72,6 +72,14 @@ pub(crate) fn parse_statement(file: usize, text: &str, statement: &Statement) ->
 fn source(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {
     refuse_if_not_exists(cursor)?;
     let name = cursor.name("the source's name")?;
+    // Positions are sent as name@position, separated by commas, in a header.
+    let fits = name.text.bytes().all(|it| it.is_ascii_graphic() && !matches!(it, b'@' | b','));
+    if name.text.is_empty() || !fits {
+        let problem = Problem::at(name.span, format!("a source cannot be called \"{}\"", name.text));
+        return Err(
+            problem.with_hint("use letters from a to z, digits and _: readers write it in a header, as name@17")
+        );
+    }
     cursor.expect_keyword("WITH")?;
     let mut options = options(cursor, &["connector", "path"])?;
     let Some(connector) = options.take("connector") else {

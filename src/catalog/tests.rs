@@ -52,6 +52,37 @@ fn declarations_in_any_order_are_sorted_by_dependence() {
 }
 
 #[test]
+fn a_source_has_a_name_that_fits_into_a_header() {
+    check(
+        "CREATE SOURCE größe WITH (connector = 'sqlite', path = 'x.db');\n\
+         CREATE SOURCE \"a@b\" WITH (connector = 'sqlite', path = 'x.db');\n\
+         CREATE SOURCE \"a,b\" WITH (connector = 'sqlite', path = 'x.db');\n\
+         CREATE SOURCE \"Shop-1.x\" WITH (connector = 'sqlite', path = 'x.db');\n",
+        expect![[r#"
+            error: a source cannot be called "größe"
+             --> views/shop.sql:1:15
+              |
+            1 | CREATE SOURCE größe WITH (connector = 'sqlite', path = 'x.db');
+              |               ^^^^^
+              = hint: use letters from a to z, digits and _: readers write it in a header, as name@17
+
+            error: a source cannot be called "a@b"
+             --> views/shop.sql:2:15
+              |
+            2 | CREATE SOURCE "a@b" WITH (connector = 'sqlite', path = 'x.db');
+              |               ^^^^^
+              = hint: use letters from a to z, digits and _: readers write it in a header, as name@17
+
+            error: a source cannot be called "a,b"
+             --> views/shop.sql:3:15
+              |
+            3 | CREATE SOURCE "a,b" WITH (connector = 'sqlite', path = 'x.db');
+              |               ^^^^^
+              = hint: use letters from a to z, digits and _: readers write it in a header, as name@17"#]],
+    );
+}
+
+#[test]
 fn all_problems_are_reported_with_their_places() {
     check(
         "CREATE SOURCE s WITH (conector = 'sqlite');\n\

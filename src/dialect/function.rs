@@ -82,10 +82,12 @@ impl ScalarUDFImpl for Redefined {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match self.difference {
-            Difference::HalfToEven if args.arg_fields.len() == 1 && args.return_type() == &DataType::Float64 => {
+            Difference::HalfToEven if args.arg_fields.len() == 1 && args.return_type().is_floating() => {
+                let wanted = args.return_type().clone();
                 over_arrays(args, |arrays| {
-                    let floats = arrays[0].as_primitive::<Float64Type>();
-                    Ok(Arc::new(floats.unary::<_, Float64Type>(f64::round_ties_even)))
+                    let doubles = cast(&arrays[0], &DataType::Float64)?;
+                    let rounded = doubles.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even);
+                    Ok(cast(&rounded, &wanted)?)
                 })
             }
             Difference::HalfToEven => self.inner.invoke_with_args(args),
@@ -110,13 +112,13 @@ impl Redefined {
     /// Refuses a result that is infinite or not a number though all arguments are.
     fn check_finite(&self, arguments: &[ColumnarValue], result: &ColumnarValue) -> Result<()> {
         let rows = if let ColumnarValue::Array(it) = result { it.len() } else { 1 };
-        let result = result.to_array(rows)?;
-        let Some(result) = result.as_primitive_opt::<Float64Type>() else { return Ok(()) };
+        let Some(result) = doubles(&result.to_array(rows)?)? else { return Ok(()) };
+        let result = result.as_primitive::<Float64Type>();
         if result.iter().flatten().all(f64::is_finite) {
             return Ok(());
         }
-        let arguments = arguments.iter().map(|it| it.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let floats: Vec<_> = arguments.iter().filter_map(|it| it.as_primitive_opt::<Float64Type>()).collect();
+        let arguments = arguments.iter().map(|it| doubles(&it.to_array(rows)?)).collect::<Result<Vec<_>>>()?;
+        let floats: Vec<_> = arguments.iter().flatten().map(|it| it.as_primitive::<Float64Type>()).collect();
         for row in 0..rows {
             let is_finite = |it: &&_| float_at(it, row).is_finite();
             if !float_at(result, row).is_finite() && floats.iter().all(is_finite) {
@@ -125,6 +127,11 @@ impl Redefined {
         }
         Ok(())
     }
+}
+
+/// Floats of any precision as doubles; `None` when `array` has none.
+fn doubles(array: &ArrayRef) -> Result<Option<ArrayRef>> {
+    if array.data_type().is_floating() { Ok(Some(cast(array, &DataType::Float64)?)) } else { Ok(None) }
 }
 
 fn float_at(array: &datafusion::arrow::array::Float64Array, row: usize) -> f64 {

@@ -5,6 +5,7 @@
 //! answers something else.
 
 mod arguments;
+mod bounded;
 mod checked;
 mod function;
 mod meaning;
@@ -20,6 +21,9 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 
+pub(crate) use self::bounded::TooLong;
+
+use self::bounded::BoundLengths;
 use self::checked::CheckArithmetic;
 use self::function::Modulo;
 use self::meaning::Meaning;
@@ -69,4 +73,9 @@ pub(crate) fn analyzer() -> Analyzer {
 /// What makes DataFusion's own arithmetic and casts of numbers PostgreSQL's; they come after [`analyzer`]'s rules.
 pub(crate) fn number_rules() -> [Arc<dyn AnalyzerRule + Send + Sync>; 2] {
     [Arc::new(RoundNumbers::new()), Arc::new(CheckArithmetic::new())]
+}
+
+/// What keeps a query of a stranger from asking for more memory than there is; it comes last.
+pub(crate) fn length_rule() -> Arc<dyn AnalyzerRule + Send + Sync> {
+    Arc::new(BoundLengths::new())
 }

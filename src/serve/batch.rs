@@ -3,9 +3,8 @@
 //! The answer is `{"rows": […]}` in the order of the keys, `null` where there is no row. A row that cannot be shown
 //! costs only itself: it is `null` too, and `"problems"` tells its place and why.
 
-use axum::body::Body;
-use axum::http::Request;
 use axum::response::Response;
+use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -16,7 +15,10 @@ use super::read::{json_response, write_row};
 use super::router::App;
 use super::served::Served;
 use super::value::parse_json;
-use super::wait;
+use crate::store::Epoch;
+
+/// How many keys are looked up at a time.
+const CHUNK: usize = 256;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,37 +28,38 @@ struct Ask {
 }
 
 /// `POST /v1/views/{view}/batch`
-pub(crate) async fn batch(app: &App, request: Request<Body>, view: &str) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    let body = app.body(body).await?;
-    let directory = app.directory();
-    let served = directory.find(view)?;
-    served.check_live()?;
+pub(crate) async fn batch(app: &App, served: &Served, epoch: &Epoch, body: Incoming) -> Result<Response, Problem> {
     filter::check_key(served)?;
+    let body = app.body(body).await?;
     let ask: Ask = serde_json::from_slice(&body)
         .map_err(|it| Problem::bad_request(format!("the body must be like {{\"keys\": [1, 2]}}: {it}")))?;
     if ask.keys.len() > app.options.max_rows {
         return Err(Problem::bad_request(format!("at most {} keys may be asked for at once", app.options.max_rows)));
     }
-    let select = ask.select.map(|it| filter::parse_select(served, &it.join(","))).transpose()?;
-    let keys = ask.keys.iter().map(|it| parse_key(served, it.get())).collect::<Result<Vec<_>, _>>()?;
-    let epoch = wait::epoch_for(&app.board, &app.options, &head.headers).await?;
-    let rows = epoch.get_many(served.relation.id, &keys)?;
+    let answer = tokio::time::timeout(app.options.statement_timeout, answer(served, epoch, &ask)).await;
+    Ok(json_response(answer.map_err(|_| Problem::timeout())??))
+}
+
+async fn answer(served: &Served, epoch: &Epoch, ask: &Ask) -> Result<Vec<u8>, Problem> {
+    let select = ask.select.as_ref().map(|it| filter::parse_select(served, &it.join(","))).transpose()?;
     let mut out = b"{\"rows\":[".to_vec();
-    let mut problems = Vec::new();
-    for (at, row) in rows.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
+    let mut problems: Vec<(usize, Problem)> = Vec::new();
+    for (chunk, keys) in ask.keys.chunks(CHUNK).enumerate() {
+        let keys = keys.iter().map(|it| parse_key(served, it.get())).collect::<Result<Vec<_>, _>>()?;
+        for (at, row) in (chunk * CHUNK..).zip(epoch.get_many(served.relation.id, &keys)?) {
+            if at > 0 {
+                out.push(b',');
+            }
+            let start = out.len();
+            let written = row.map(|row| write_row(served, &row, select.as_deref(), &mut out));
+            if !matches!(written, Some(Ok(()))) {
+                out.truncate(start);
+                out.extend_from_slice(b"null");
+            }
+            problems.extend(written.and_then(Result::err).map(|problem| (at, problem)));
         }
-        let start = out.len();
-        let written = row.as_ref().map(|row| write_row(served, row, select.as_deref(), &mut out));
-        if let Some(Err(problem)) = &written {
-            problems.push((at, problem.clone()));
-        }
-        if !matches!(written, Some(Ok(()))) {
-            out.truncate(start);
-            out.extend_from_slice(b"null");
-        }
+        // Others run in between, and who takes too long is ended.
+        tokio::task::yield_now().await;
     }
     out.push(b']');
     for (at, (row, problem)) in problems.iter().enumerate() {
@@ -67,9 +70,7 @@ pub(crate) async fn batch(app: &App, request: Request<Body>, view: &str) -> Resu
         out.push(b'}');
     }
     out.extend_from_slice(if problems.is_empty() { b"}" } else { b"]}" });
-    let mut response = json_response(out);
-    app.describe(&mut response, &epoch, &served.relation.sources);
-    Ok(response)
+    Ok(out)
 }
 
 /// The encoded key of a JSON value, or of an array of them for a composite key.

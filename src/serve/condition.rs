@@ -3,6 +3,7 @@
 //! They follow SQL's three-valued logic with PostgreSQL's comparisons: a row passes only when a condition is true.
 
 use std::cmp::Ordering;
+use std::str::Chars;
 
 use crate::change::{Datum, Value};
 
@@ -25,11 +26,8 @@ pub(crate) enum Test {
     IsNull,
     /// `IS TRUE`, `IS FALSE`.
     Is(bool),
-    /// `IS UNKNOWN` is [`Test::IsNull`]; this is SQL's LIKE over text.
-    Like {
-        pattern: String,
-        ignore_case: bool,
-    },
+    /// SQL's LIKE over text. (`IS UNKNOWN` is [`Test::IsNull`].)
+    Like(Pattern),
     Not(Box<Test>),
 }
 
@@ -38,6 +36,29 @@ pub(crate) enum Test {
 pub(crate) struct Condition {
     pub(crate) column: usize,
     pub(crate) test: Test,
+}
+
+/// What a row comes to under several conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict<'a> {
+    Passes,
+    Fails,
+    /// It would pass but for this column, which could not be computed; the message.
+    Error(usize, &'a str),
+}
+
+/// Judges the row whose cell of a column is `cell(column)`. A condition that is not true settles it whatever the others
+/// are, so the outcome does not depend on their order, nor on which of them an access path checks.
+pub(crate) fn judge<'a>(conditions: &[Condition], cell: impl Fn(usize) -> Datum<'a>) -> Verdict<'a> {
+    let mut verdict = Verdict::Passes;
+    for condition in conditions {
+        match condition.passes(cell(condition.column)) {
+            Ok(true) => {}
+            Ok(false) => return Verdict::Fails,
+            Err(message) => verdict = Verdict::Error(condition.column, message),
+        }
+    }
+    verdict
 }
 
 impl Condition {
@@ -78,9 +99,8 @@ impl Test {
                 }
                 (!unknown).then_some(false)
             }
-            Test::Like { pattern, ignore_case } => match cell {
-                Datum::Text(text) if *ignore_case => Some(like(&text.to_lowercase(), &pattern.to_lowercase())),
-                Datum::Text(text) => Some(like(text, pattern)),
+            Test::Like(pattern) => match cell {
+                Datum::Text(text) => Some(pattern.matches(text)),
                 _ => None,
             },
         }
@@ -100,57 +120,64 @@ pub(crate) fn compare(left: Datum<'_>, right: Datum<'_>) -> Option<Ordering> {
     }
 }
 
-/// SQL's LIKE: `%` is any text, `_` one character, `\` takes the next character as it is. Linear but for
-/// backtracking to the last `%`, so a hostile pattern costs at most text × pattern steps.
-fn like(text: &str, pattern: &str) -> bool {
-    let pattern = tokens(pattern);
-    let text: Vec<char> = text.chars().collect();
-    let (mut at, mut want) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match pattern.get(want) {
-            Some(Token::Any) => {
-                retry = Some((want + 1, at));
-                want += 1;
-                continue;
-            }
-            Some(Token::One) => {
-                at += 1;
-                want += 1;
-                continue;
-            }
-            Some(Token::Exactly(it)) if *it == text[at] => {
-                at += 1;
-                want += 1;
-                continue;
-            }
-            _ => {}
-        }
-        let Some((after, from)) = retry else { return false };
-        retry = Some((after, from + 1));
-        (want, at) = (after, from + 1);
-    }
-    pattern[want..].iter().all(|it| matches!(it, Token::Any))
+/// A pattern of SQL's LIKE, taken apart: `%` is any text, `_` one character, `\` takes the next character as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    tokens: Vec<Token>,
+    ignore_case: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     Any,
     One,
     Exactly(char),
 }
 
-fn tokens(pattern: &str) -> Vec<Token> {
-    let mut out = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(it) = chars.next() {
-        out.push(match it {
-            '%' => Token::Any,
-            '_' => Token::One,
-            '\\' => Token::Exactly(chars.next().unwrap_or('\\')),
-            _ => Token::Exactly(it),
-        });
+impl Pattern {
+    pub(crate) fn new(text: &str, ignore_case: bool) -> Pattern {
+        let text = if ignore_case { text.to_lowercase() } else { text.to_owned() };
+        let mut tokens = Vec::new();
+        let mut chars = text.chars();
+        while let Some(it) = chars.next() {
+            tokens.push(match it {
+                '%' => Token::Any,
+                '_' => Token::One,
+                '\\' => Token::Exactly(chars.next().unwrap_or('\\')),
+                _ => Token::Exactly(it),
+            });
+        }
+        Pattern { tokens, ignore_case }
     }
-    out
+
+    fn matches(&self, text: &str) -> bool {
+        if self.ignore_case { self.fits(&text.to_lowercase()) } else { self.fits(text) }
+    }
+
+    /// Linear but for backtracking to the last `%`, so a hostile pattern costs at most text × pattern steps.
+    fn fits(&self, text: &str) -> bool {
+        let (mut rest, mut want) = (text.chars(), 0);
+        // Behind the last `%`: what is to follow it, and the text it may not have taken yet.
+        let mut retry: Option<(usize, Chars<'_>)> = None;
+        loop {
+            if self.tokens.get(want) == Some(&Token::Any) {
+                want += 1;
+                retry = Some((want, rest.clone()));
+                continue;
+            }
+            let Some(it) = rest.next() else { break };
+            match self.tokens.get(want) {
+                Some(Token::One) => want += 1,
+                Some(Token::Exactly(exactly)) if *exactly == it => want += 1,
+                _ => {
+                    let Some((after, from)) = &mut retry else { return false };
+                    from.next();
+                    (want, rest) = (*after, from.clone());
+                }
+            }
+        }
+        self.tokens[want..].iter().all(|it| *it == Token::Any)
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +201,18 @@ mod tests {
         assert!(!passes(not(Test::In(vec![Value::Int(1), Value::Null])), Datum::Int(2)));
         assert!(passes(not(Test::Is(true)), Datum::Null));
         assert_eq!(Condition { column: 0, test: Test::IsNull }.passes(Datum::Error("x")), Err("x"));
+    }
+
+    #[test]
+    fn what_is_false_needs_no_other_cell() {
+        let on = |column| Condition { column, test: Test::Compare(Operator::Equal, Value::Int(1)) };
+        let cells = [Datum::Int(1), Datum::Int(2), Datum::Error("x")];
+        let verdict = |conditions: &[Condition]| judge(conditions, |column| cells[column]);
+        assert_eq!(verdict(&[on(0)]), Verdict::Passes);
+        assert_eq!(verdict(&[on(0), on(2)]), Verdict::Error(2, "x"));
+        assert_eq!(verdict(&[on(2), on(0)]), Verdict::Error(2, "x"));
+        assert_eq!(verdict(&[on(1), on(2)]), Verdict::Fails);
+        assert_eq!(verdict(&[on(2), on(1)]), Verdict::Fails);
     }
 
     #[test]
@@ -202,9 +241,10 @@ mod tests {
             ("mississippi", "m%iss%iss%iss%", false),
         ];
         for (text, pattern, expected) in cases {
-            assert_eq!(like(text, pattern), expected, "{text} LIKE {pattern}");
+            assert_eq!(Pattern::new(pattern, false).matches(text), expected, "{text} LIKE {pattern}");
         }
         let text = "a".repeat(20_000);
-        assert!(!like(&text, &format!("{}b", "%a".repeat(50))));
+        assert!(!Pattern::new(&format!("{}b", "%a".repeat(50)), false).matches(&text));
+        assert!(Pattern::new("%É_", true).matches("né!"));
     }
 }

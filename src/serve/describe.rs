@@ -6,32 +6,35 @@ use serde_json::{Map, Value, json};
 use super::problem::Problem;
 use super::read::json_response;
 use super::router::App;
-use super::served::{Served, lag_ms, sources_of};
+use super::served::{Served, sources_of};
+use super::snapshot::Snapshot;
 use crate::change::{Collation, KeyColumn, Schema};
 
 /// `GET /v1/views`
 pub(crate) fn views(app: &App) -> Result<Response, Problem> {
+    let snapshot = &Snapshot::take(&app.board);
     let directory = app.directory();
-    let all: Vec<Value> = directory.relations.iter().map(|it| describe(app, it)).collect();
+    let all: Vec<Value> = directory.relations.iter().map(|it| describe(app, snapshot, it)).collect();
     let sources = sources_of(directory.relations.iter().map(|it| &**it));
-    answer(app, &Value::Array(all), &sources)
+    answer(app, snapshot, &Value::Array(all), &sources)
 }
 
 /// `GET /v1/schema/{view}`
 pub(crate) fn schema(app: &App, view: &str) -> Result<Response, Problem> {
+    let snapshot = &Snapshot::take(&app.board);
     let directory = app.directory();
     let served = directory.find(view)?;
-    answer(app, &describe(app, served), &served.relation.sources)
+    answer(app, snapshot, &describe(app, snapshot, served), &served.relation.sources)
 }
 
-fn answer(app: &App, value: &Value, sources: &[usize]) -> Result<Response, Problem> {
+fn answer(app: &App, snapshot: &Snapshot, value: &Value, sources: &[usize]) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(|it| Problem::internal(it.to_string()))?;
     let mut response = json_response(body);
-    app.describe(&mut response, &app.board.epoch(), sources);
+    snapshot.describe_sources(&app.board, sources, &mut response);
     Ok(response)
 }
 
-fn describe(app: &App, served: &Served) -> Value {
+fn describe(app: &App, snapshot: &Snapshot, served: &Served) -> Value {
     let relation = &served.relation;
     let schema = &relation.schema;
     let columns = schema.visible_columns().iter().map(|column| {
@@ -58,7 +61,7 @@ fn describe(app: &App, served: &Served) -> Value {
     out.insert("indexes".into(), indexes.collect());
     out.insert("status".into(), json!(served.state()));
     out.insert("sources".into(), sources.collect());
-    out.insert("lag_ms".into(), json!(lag_ms(&app.board, &relation.sources)));
+    out.insert("lag_ms".into(), json!(snapshot.lag_ms(&relation.sources)));
     if relation.is_view {
         out.insert("query".into(), json!(relation.query));
     }

@@ -9,7 +9,9 @@
 //! `errors=skip` leaves out rows with an error cell in a column that is needed, instead of failing.
 //! A column called like one of the five words is filtered as `"limit"=eq.3`, in double quotes.
 
-use super::condition::{Condition, Operator, Test};
+use std::borrow::Cow;
+
+use super::condition::{Condition, Operator, Pattern, Test};
 use super::options::ServeOptions;
 use super::percent;
 use super::problem::Problem;
@@ -23,42 +25,41 @@ const MAX_LISTED: usize = 1000;
 
 /// A list request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Query {
+pub(crate) struct Query<'a> {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) select: Vec<usize>,
     pub(crate) order: Vec<KeyColumn>,
     pub(crate) limit: usize,
-    pub(crate) cursor: Option<String>,
+    pub(crate) cursor: Option<Cow<'a, str>>,
     /// Whether rows with error cells are left out.
     pub(crate) skip_errors: bool,
     /// The query string without its cursor: what a cursor belongs to, and the start of the next page's address.
-    pub(crate) rest: String,
+    pub(crate) rest: Cow<'a, str>,
 }
 
 /// Reads the query string `raw`.
-pub(crate) fn parse(served: &Served, raw: &str, options: &ServeOptions) -> Result<Query, Problem> {
+pub(crate) fn parse<'a>(served: &Served, raw: &'a str, options: &ServeOptions) -> Result<Query<'a>, Problem> {
     let mut query = Query {
         conditions: Vec::new(),
-        select: (0..served.relation.schema.visible).collect(),
+        select: Vec::new(),
         order: Vec::new(),
         limit: options.default_limit.min(options.max_rows),
         cursor: None,
         skip_errors: false,
-        rest: String::new(),
+        rest: Cow::Borrowed(raw),
     };
-    for part in raw.split('&').filter(|it| !it.is_empty()) {
+    for part in parts(raw) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let decoded = |text| {
             percent::decode(text, true).ok_or_else(|| Problem::bad_request(format!("\"{part}\" is not valid UTF-8")))
         };
         let (name, value) = (decoded(name)?, decoded(value)?);
-        if name == "cursor" {
-            query.cursor = Some(value);
-            continue;
-        }
-        query.rest += if query.rest.is_empty() { "" } else { "&" };
-        query.rest += part;
-        match name.as_str() {
+        match &*name {
+            "cursor" => {
+                let others = raw.split('&').filter(|it| !it.starts_with("cursor="));
+                query.rest = Cow::Owned(others.collect::<Vec<_>>().join("&"));
+                query.cursor = Some(value);
+            }
             "select" => query.select = parse_select(served, &value)?,
             "order" => query.order = parse_order(served, &value)?,
             "limit" => query.limit = parse_limit(&value, options)?,
@@ -73,13 +74,20 @@ pub(crate) fn parse(served: &Served, raw: &str, options: &ServeOptions) -> Resul
     if query.conditions.len() > MAX_FILTERS {
         return Err(Problem::bad_request(format!("a request may have at most {MAX_FILTERS} filters")));
     }
+    if query.select.is_empty() {
+        query.select = (0..served.relation.schema.visible).collect();
+    }
     Ok(query)
+}
+
+fn parts(raw: &str) -> impl Iterator<Item = &str> {
+    raw.split('&').filter(|it| !it.is_empty())
 }
 
 /// Reads the columns of `select` only: all that a keyed read takes.
 pub(crate) fn parse_select_only(served: &Served, raw: &str) -> Result<Vec<usize>, Problem> {
     let mut select = None;
-    for part in raw.split('&').filter(|it| !it.is_empty()) {
+    for part in parts(raw) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         if name != "select" {
             let hint = "a read by key takes select only; filters belong to GET /v1/views/{view}";
@@ -191,7 +199,7 @@ fn parse_test(text: &str, data_type: DataType) -> Result<Test, String> {
         "in" => parse_list(value)?.iter().map(|it| parse_text(it, data_type)).collect::<Result<_, _>>().map(Test::In),
         "is" => parse_is(value, data_type),
         "like" | "ilike" if data_type == DataType::Text => {
-            Ok(Test::Like { pattern: value.replace('*', "%"), ignore_case: operator == "ilike" })
+            Ok(Test::Like(Pattern::new(&value.replace('*', "%"), operator == "ilike")))
         }
         "like" | "ilike" => Err(format!("{operator} is for text, not for type {data_type}")),
         // More than one `not.` would only be a way to nest without end.
@@ -252,9 +260,9 @@ fn parse_list(text: &str) -> Result<Vec<String>, String> {
 pub(crate) fn parse_key(served: &Served, raw: &str) -> Result<Vec<Value>, Problem> {
     let schema = &served.relation.schema;
     check_key(served)?;
-    let parts: Vec<&str> = if schema.key.is_empty() { Vec::new() } else { raw.split(',').collect() };
-    if parts.len() != schema.key.len() {
-        return Err(wrong_parts(served, parts.len()));
+    let count = if schema.key.is_empty() { 0 } else { raw.split(',').count() };
+    if count != schema.key.len() {
+        return Err(wrong_parts(served, count));
     }
     let value = |(part, raw): (&KeyColumn, &str)| {
         let column = &schema.columns[part.column];
@@ -262,7 +270,7 @@ pub(crate) fn parse_key(served: &Served, raw: &str) -> Result<Vec<Value>, Proble
             .ok_or_else(|| Problem::bad_value(format!("\"{raw}\" is not percent-encoded UTF-8")))?;
         parse_text(&text, column.data_type).map_err(|it| Problem::bad_value(format!("{}: {it}", column.name)))
     };
-    schema.key.iter().zip(parts).map(value).collect()
+    schema.key.iter().zip(raw.split(',')).map(value).collect()
 }
 
 /// Refuses look-ups by key where the key is not made of visible columns.

@@ -1,7 +1,7 @@
 //! `/livez` says that the process answers; `/readyz` whether everything it serves is complete and followed.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use super::read::json_response;
@@ -14,13 +14,16 @@ pub(crate) fn livez() -> Response {
     json_response(b"{\"status\":\"ok\"}".to_vec())
 }
 
-/// `GET /readyz`: 200, or 503 with every reason.
-pub(crate) fn readyz(app: &App) -> Response {
+/// `GET /readyz`: 200, or 503. Why it is not ready names views, files and positions, which only those may see who are
+/// `known`.
+pub(crate) fn readyz(app: &App, known: bool) -> Response {
     let reasons = reasons(app);
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let word = if reasons.is_empty() { "ready" } else { "not ready" };
-    let body = json!({ "status": word, "reasons": reasons }).to_string();
-    let mut response = json_response(body.into_bytes()).into_response();
+    let (status, word) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    let body = if known { json!({ "status": word, "reasons": reasons }) } else { json!({ "status": word }) };
+    let mut response = json_response(body.to_string().into_bytes());
     *response.status_mut() = status;
     response
 }

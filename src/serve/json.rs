@@ -3,10 +3,8 @@
 //! Integers and decimals are number literals with all their digits, so that 2⁵³ + 1 and 0.10 survive; floats have the
 //! fewest digits that read back as the same float; what JSON numbers cannot say (NaN, ±Infinity) is a string.
 
-use super::calendar;
+use super::{calendar, hex};
 use crate::change::{DataType, Datum};
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends one value. An error cell is not written: its message comes back.
 pub(crate) fn write_datum<'a>(datum: Datum<'a>, data_type: DataType, out: &mut Vec<u8>) -> Result<(), &'a str> {
@@ -41,13 +39,29 @@ pub(crate) fn write_int(value: impl itoa::Integer, out: &mut Vec<u8>) {
 
 /// Appends a float.
 pub(crate) fn write_float(value: f64, out: &mut Vec<u8>) {
-    if value.is_nan() {
-        out.extend_from_slice(b"\"NaN\"");
-    } else if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
-    } else {
+    match not_finite(value) {
+        Some(text) => out.extend_from_slice(text),
         // Writing to a Vec cannot fail, and the value is finite.
-        let _ = serde_json::to_writer(out, &value);
+        None => _ = serde_json::to_writer(out, &value),
+    }
+}
+
+/// Appends a float of single precision with its own digits: 0.1, where the double of the same value is
+/// 0.10000000149011612.
+pub(crate) fn write_single(value: f32, out: &mut Vec<u8>) {
+    match not_finite(f64::from(value)) {
+        Some(text) => out.extend_from_slice(text),
+        None => _ = serde_json::to_writer(out, &value),
+    }
+}
+
+/// What stands for a value that no JSON number can say.
+fn not_finite(value: f64) -> Option<&'static [u8]> {
+    match value {
+        f64::INFINITY => Some(b"\"Infinity\""),
+        f64::NEG_INFINITY => Some(b"\"-Infinity\""),
+        it if it.is_nan() => Some(b"\"NaN\""),
+        _ => None,
     }
 }
 
@@ -82,9 +96,7 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
 /// Appends bytes as PostgreSQL's hex form.
 pub(crate) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"\\\\x");
-    for byte in bytes {
-        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-    }
+    hex::write(bytes, out);
     out.push(b'"');
 }
 

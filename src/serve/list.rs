@@ -4,157 +4,171 @@
 //! meanwhile neither repeat nor hide others. The next page's address is in the `Link` header.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::hash::BuildHasher;
 
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
 
-use super::access::{Hit, Path, Walk, choose, entry_key};
+use super::access::{Cell, Path, choose, entry_key};
+use super::condition::{Verdict, judge};
 use super::filter::{self, Query};
-use super::json;
-use super::percent;
 use super::problem::Problem;
-use super::read::{insert, json_response, matches_etag};
+use super::read::{header_value, json_response, matches_etag, not_modified, tagged};
 use super::router::App;
 use super::served::Served;
-use super::wait;
-use crate::change::{Datum, encode_datum};
+use super::walk::{Hit, Walk};
+use super::{hex, json, percent};
+use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::Epoch;
 
+static ACCESS: HeaderName = HeaderName::from_static("vantage-access");
+static ERRORS: HeaderName = HeaderName::from_static("vantage-errors");
+
 /// `GET /v1/views/{view}?…`
-pub(crate) async fn list(app: &App, request: &Parts, view: &str) -> Result<Response, Problem> {
-    let directory = app.directory();
-    let served = directory.find(view)?;
-    served.check_live()?;
-    let query = filter::parse(served, request.uri.query().unwrap_or(""), &app.options)?;
-    let epoch = wait::epoch_for(&app.board, &app.options, &request.headers).await?;
-    let etag = format!("W/\"{}-{}\"", epoch.incarnation(), epoch.number());
-    let page = Page::new(served, &query, &epoch)?;
-    let mut response = if matches_etag(&request.headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
+pub(crate) async fn list(app: &App, served: &Served, epoch: &Epoch, head: &Parts) -> Result<Response, Problem> {
+    let query = filter::parse(served, head.uri.query().unwrap_or(""), &app.options)?;
+    let mut page = Page::new(served, &query, epoch)?;
+    let etag = page.etag();
+    let mut response = if matches_etag(&head.headers, &etag) {
+        not_modified(etag)
     } else {
         let read = page.read(app.options.max_scanned_rows);
         let answer = tokio::time::timeout(app.options.statement_timeout, read).await;
         let (body, next) = answer.map_err(|_| Problem::timeout())??;
-        let mut response = json_response(body);
+        let mut response = tagged(json_response(body), etag);
         if query.skip_errors {
-            insert(response.headers_mut(), "vantage-errors", &page.skipped.load(Ordering::Relaxed).to_string());
+            response.headers_mut().insert(&ERRORS, HeaderValue::from(page.skipped));
         }
         if let Some(next) = next {
-            let and = if query.rest.is_empty() { "" } else { "&" };
-            let link = format!("</v1/views/{}?{}{and}cursor={next}>; rel=\"next\"", percent::encode(view), query.rest);
-            insert(response.headers_mut(), header::LINK, &link);
+            let (view, rest) = (percent::encode(&served.relation.name), &query.rest);
+            let and = if rest.is_empty() { "" } else { "&" };
+            let link = format!("</v1/views/{view}?{rest}{and}cursor={next}>; rel=\"next\"");
+            response.headers_mut().insert(header::LINK, header_value(link));
         }
         response
     };
-    insert(response.headers_mut(), header::ETAG, &etag);
-    insert(response.headers_mut(), "vantage-access", &page.access());
-    app.describe(&mut response, &epoch, &served.relation.sources);
+    response.headers_mut().insert(&ACCESS, header_value(page.access));
     Ok(response)
 }
 
 /// One page: a query, the path chosen for it, and where it begins.
 struct Page<'a> {
     served: &'a Served,
-    query: &'a Query,
+    query: &'a Query<'a>,
     epoch: &'a Epoch,
     path: Path,
+    /// How the rows are found, for people who wonder why a list is slow.
+    access: String,
+    /// What a cursor and a tag are bound to: the shape of the relation, the request, and the path, which may change with
+    /// the view files.
+    identity: u64,
+    /// Where the columns of the answer lie.
+    cells: Vec<Cell>,
+    walk: Walk,
+    /// The place of the last row of the page before, in an order the path does not have.
     after: Option<Vec<u8>>,
     /// How many rows with error cells were left out.
-    skipped: AtomicUsize,
+    skipped: u64,
 }
 
 impl<'a> Page<'a> {
-    fn new(served: &'a Served, query: &'a Query, epoch: &'a Epoch) -> Result<Page<'a>, Problem> {
-        let mut needed = query.select.clone();
-        needed.extend(query.order.iter().map(|it| it.column));
-        let path = choose(served, &query.conditions, &query.order, &needed);
-        let mut page = Page { served, query, epoch, path, after: None, skipped: AtomicUsize::new(0) };
-        if let Some(cursor) = &query.cursor {
-            let foreign = || {
-                Problem::bad_request("the cursor does not belong to this request")
-                    .hint("follow the Link header as it is; start again without a cursor when filters change")
-            };
-            let bytes = from_hex(cursor).filter(|it| it.len() >= 8).ok_or_else(foreign)?;
-            if bytes[..8] != page.identity() {
-                return Err(foreign());
-            }
-            page.after = Some(bytes[8..].to_vec());
-        }
-        Ok(page)
+    fn new(served: &'a Served, query: &'a Query<'a>, epoch: &'a Epoch) -> Result<Page<'a>, Problem> {
+        let mut path = choose(served, &query.conditions, &query.order, &query.select);
+        let access = access(&path, served);
+        let bound_to = (served.shape, &query.rest, &access, query.limit);
+        let identity = foldhash::quality::FixedState::with_seed(1).hash_one(bound_to);
+        let mut after = query.cursor.as_deref().map(|it| place_in(it, identity)).transpose()?;
+        let ranges = std::mem::take(&mut path.ranges);
+        let walk = Walk::new(&path, served, ranges, after.take_if(|_| path.ordered).as_deref());
+        let cells = query.select.iter().map(|column| path.cell(served, *column)).collect();
+        Ok(Page { served, query, epoch, path, access, identity, cells, walk, after, skipped: 0 })
     }
 
-    /// How the rows are found, for people who wonder why a list is slow.
-    fn access(&self) -> String {
-        let sort = if self.path.ordered { "" } else { " sort" };
-        match self.path.index {
-            Some(at) => format!("index {}{sort}", self.served.relation.indexes[at].name),
-            None if self.path.full => format!("scan{sort}"),
-            None => format!("key{sort}"),
-        }
+    /// The same as long as nothing changes that the answer depends on.
+    fn etag(&self) -> HeaderValue {
+        let mut tag = Vec::with_capacity(64);
+        tag.extend_from_slice(b"W/\"");
+        json::write_int(self.epoch.incarnation(), &mut tag);
+        tag.push(b'-');
+        json::write_int(self.epoch.number(), &mut tag);
+        tag.push(b'-');
+        hex::write(&self.identity.to_be_bytes(), &mut tag);
+        tag.push(b'"');
+        header_value(tag)
     }
 
     /// The rows as a JSON array, and the cursor of the next page.
-    async fn read(&self, max_scanned: usize) -> Result<(Vec<u8>, Option<String>), Problem> {
+    async fn read(&mut self, max_scanned: usize) -> Result<(Vec<u8>, Option<String>), Problem> {
         if self.query.limit == 0 {
             return Ok((b"[]".to_vec(), None));
         }
-        let rows = if self.path.ordered { self.in_order(max_scanned).await? } else { self.sorted(max_scanned).await? };
-        let more = rows.len() > self.query.limit;
-        let rows = &rows[..rows.len().min(self.query.limit)];
-        let mut body = Vec::with_capacity(64 + 128 * rows.len());
-        for (at, (_, hit)) in rows.iter().enumerate() {
-            body.push(if at == 0 { b'[' } else { b',' });
-            self.write(hit, &mut body)?;
-        }
-        if rows.is_empty() {
-            body.push(b'[');
+        self.look_at_errors(max_scanned).await?;
+        let found =
+            if self.path.ordered { self.in_order(max_scanned).await? } else { self.sorted(max_scanned).await? };
+        let rows = &found[..found.len().min(self.query.limit)];
+        let mut body = Vec::with_capacity(64 + rows.iter().map(|it| 64 + 2 * it.row.as_bytes().len()).sum::<usize>());
+        body.push(b'[');
+        for (at, hit) in rows.iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            self.write(&hit.row, &mut body)?;
         }
         body.push(b']');
-        let last = rows.last().filter(|_| more);
-        Ok((body, last.map(|(place, _)| to_hex(&[&self.identity()[..], place].concat()))))
+        let last = rows.last().filter(|_| found.len() > rows.len());
+        Ok((body, last.map(|hit| self.cursor(hit))))
     }
 
-    /// Rows in the path's own order; one more than asked for when there are more. The place of a row is its path key.
-    async fn in_order(&self, max_scanned: usize) -> Result<Vec<(Vec<u8>, Hit)>, Problem> {
+    /// Where the path passes rows by because a column they are found by could not be computed, the answer would be
+    /// without rows that perhaps belong to it: they fail the request, or are counted.
+    async fn look_at_errors(&mut self, max_scanned: usize) -> Result<(), Problem> {
+        let mut walk = Walk::over_errors(&self.path, self.served, self.epoch)?;
+        while let Some(hits) = walk.next(self.epoch, self.served, usize::MAX)? {
+            for Hit { row, .. } in &hits {
+                let schema = &self.served.relation.schema;
+                match judge(&self.query.conditions, |column| row.get(column, schema.data_type(column))) {
+                    Verdict::Error(..) if self.query.skip_errors => self.skipped += 1,
+                    Verdict::Error(column, message) => return Err(self.served.error_cell(row, column, message)),
+                    Verdict::Passes | Verdict::Fails => {}
+                }
+            }
+            self.pause(&walk, max_scanned).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows in the path's own order; one more than asked for when there are more.
+    async fn in_order(&mut self, max_scanned: usize) -> Result<Vec<Hit>, Problem> {
         let wanted = self.query.limit + 1;
-        let mut walk = Walk::new(&self.path, self.after.as_deref());
         let mut rows = Vec::new();
         loop {
             let chunk = if self.path.residual.is_empty() { wanted - rows.len() } else { usize::MAX };
-            let hits = walk.next(self.epoch, self.served, &self.path, chunk)?;
-            if hits.is_empty() {
-                return Ok(rows);
-            }
-            for hit in hits {
-                if self.passes(&hit)? {
-                    rows.push((hit.at.key().to_vec(), hit));
+            for hit in self.walk.next(self.epoch, self.served, chunk)?.into_iter().flatten() {
+                if self.admits(&hit.row)? {
+                    rows.push(hit);
                     if rows.len() == wanted {
                         return Ok(rows);
                     }
                 }
             }
-            self.pause(&walk, max_scanned).await?;
+            if self.walk.is_at_end() {
+                return Ok(rows);
+            }
+            self.pause(&self.walk, max_scanned).await?;
         }
     }
 
     /// The first rows in an order the path does not have: all are looked at, few are kept.
-    async fn sorted(&self, max_scanned: usize) -> Result<Vec<(Vec<u8>, Hit)>, Problem> {
+    async fn sorted(&mut self, max_scanned: usize) -> Result<Vec<Hit>, Problem> {
         let wanted = self.query.limit + 1;
-        let mut walk = Walk::new(&self.path, None);
         let mut best: BTreeMap<Vec<u8>, Hit> = BTreeMap::new();
-        loop {
-            let hits = walk.next(self.epoch, self.served, &self.path, usize::MAX)?;
-            if hits.is_empty() {
-                return Ok(best.into_iter().collect());
-            }
+        while let Some(hits) = self.walk.next(self.epoch, self.served, usize::MAX)? {
             for hit in hits {
-                if !self.passes(&hit)? {
+                if !self.admits(&hit.row)? {
                     continue;
                 }
-                let place = self.place(&hit)?;
+                let place = self.place(&hit.row);
                 let too_late = best.len() == wanted && best.last_key_value().is_some_and(|(last, _)| place >= *last);
                 if too_late || self.after.as_ref().is_some_and(|it| place <= *it) {
                     continue;
@@ -164,8 +178,9 @@ impl<'a> Page<'a> {
                     best.pop_last();
                 }
             }
-            self.pause(&walk, max_scanned).await?;
+            self.pause(&self.walk, max_scanned).await?;
         }
+        Ok(best.into_values().collect())
     }
 
     /// Lets others run, and ends a walk that looks at too much.
@@ -180,64 +195,74 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn passes(&self, hit: &Hit) -> Result<bool, Problem> {
-        if self.query.skip_errors && self.has_error(hit) {
-            self.skipped.fetch_add(1, Ordering::Relaxed);
-            return Ok(false);
+    /// Whether a row the path led to belongs to the answer.
+    fn admits(&mut self, row: &Row) -> Result<bool, Problem> {
+        match judge(&self.path.residual, |column| self.cell(row, column)) {
+            Verdict::Fails => return Ok(false),
+            Verdict::Error(column, message) if !self.query.skip_errors => return Err(self.error(row, column, message)),
+            Verdict::Passes if !self.query.skip_errors || !self.has_error(row) => return Ok(true),
+            Verdict::Passes | Verdict::Error(..) => {}
         }
-        for condition in &self.path.residual {
-            let cell = self.cell(hit, condition.column);
-            let passes = condition.passes(cell);
-            if !passes.map_err(|message| self.error(hit, condition.column, message))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.skipped += 1;
+        Ok(false)
     }
 
-    /// Whether a column the request needs could not be computed.
-    fn has_error(&self, hit: &Hit) -> bool {
+    /// Whether a column of the answer or of its order could not be computed.
+    fn has_error(&self, row: &Row) -> bool {
         let ordering = self.query.order.iter().map(|it| it.column);
-        let residual = self.path.residual.iter().map(|it| it.column);
-        let mut needed = self.query.select.iter().copied().chain(ordering).chain(residual);
-        needed.any(|column| matches!(self.cell(hit, column), Datum::Error(_)))
+        let mut needed = self.query.select.iter().copied().chain(ordering);
+        row.has_errors() && needed.any(|column| matches!(self.cell(row, column), Datum::Error(_)))
     }
 
-    /// The row's place in the order asked for, completed by its key.
-    fn place(&self, hit: &Hit) -> Result<Vec<u8>, Problem> {
+    /// The row's place in the order asked for, completed by its key. An error stands between the values and NULL, as it
+    /// does in an index.
+    fn place(&self, row: &Row) -> Vec<u8> {
         let mut place = Vec::new();
         for part in &self.query.order {
-            let cell = self.cell(hit, part.column);
-            if let Datum::Error(message) = cell {
-                return Err(self.error(hit, part.column, message));
-            }
-            encode_datum(cell, *part, crate::change::Collation::Binary, &mut place);
+            encode_datum(self.cell(row, part.column), *part, Collation::Binary, &mut place);
         }
-        place.extend_from_slice(if self.path.covering { entry_key(&hit.row) } else { hit.row.key() });
-        Ok(place)
+        place.extend_from_slice(if self.path.covering { entry_key(row) } else { row.key() });
+        place
     }
 
-    fn error(&self, hit: &Hit, column: usize, message: &str) -> Problem {
-        match self.path.base_row(self.epoch, self.served, &hit.row) {
+    /// What continues behind `hit`.
+    fn cursor(&self, hit: &Hit) -> String {
+        let mut cursor = Vec::new();
+        hex::write(&self.identity.to_be_bytes(), &mut cursor);
+        match self.path.ordered {
+            true => hex::write(hit.path_key(), &mut cursor),
+            false => hex::write(&self.place(&hit.row), &mut cursor),
+        }
+        // Digits are ASCII.
+        String::from_utf8(cursor).unwrap_or_default()
+    }
+
+    fn error(&self, row: &Row, column: usize, message: &str) -> Problem {
+        match self.path.base_row(self.epoch, self.served, row) {
             Ok(row) => self.served.error_cell(&row, column, message),
             Err(problem) => problem.into(),
         }
     }
 
-    fn cell<'r>(&self, hit: &'r Hit, column: usize) -> Datum<'r> {
-        self.path.cell(self.served, &hit.row, column)
+    fn cell<'r>(&self, row: &'r Row, column: usize) -> Datum<'r> {
+        self.path.cell(self.served, column).of(row)
     }
 
-    fn write(&self, hit: &Hit, out: &mut Vec<u8>) -> Result<(), Problem> {
+    /// Appends a row of the answer. Where it stands must be known, so an error in the order is one of the answer.
+    fn write(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if row.has_errors() {
+            for part in &self.query.order {
+                if let Datum::Error(message) = self.cell(row, part.column) {
+                    return Err(self.error(row, part.column, message));
+                }
+            }
+        }
         let mut before = b'{';
-        for &column in &self.query.select {
-            let it = &self.served.relation.schema.columns[column];
+        for (&column, cell) in self.query.select.iter().zip(&self.cells) {
             out.push(before);
             before = b',';
-            json::write_text(&it.name, out);
-            out.push(b':');
-            json::write_datum(self.cell(hit, column), it.data_type, out)
-                .map_err(|message| self.error(hit, column, message))?;
+            out.extend_from_slice(&self.served.labels[column]);
+            json::write_datum(cell.of(row), cell.data_type, out).map_err(|message| self.error(row, column, message))?;
         }
         if before == b'{' {
             out.push(b'{');
@@ -245,25 +270,25 @@ impl<'a> Page<'a> {
         out.push(b'}');
         Ok(())
     }
+}
 
-    /// What a cursor is bound to: the request without it, and the path, which may change with the view files.
-    fn identity(&self) -> [u8; 8] {
-        let mut hasher = foldhash::quality::FixedState::with_seed(1).build_hasher();
-        hasher.write(self.served.relation.name.as_bytes());
-        hasher.write_u8(0);
-        hasher.write(self.query.rest.as_bytes());
-        hasher.write_u8(0);
-        hasher.write(self.access().as_bytes());
-        hasher.finish().to_be_bytes()
+fn access(path: &Path, served: &Served) -> String {
+    let mut access = match path.index {
+        // Any name can be sent in a header this way.
+        Some(at) => format!("index {}", percent::encode(&served.relation.indexes[at].name)),
+        None if path.full => "scan".into(),
+        None => "key".into(),
+    };
+    access += if path.ordered { "" } else { " sort" };
+    access
+}
+
+/// The place a cursor stands for, if it was made for this `identity`.
+fn place_in(cursor: &str, identity: u64) -> Result<Vec<u8>, Problem> {
+    let bytes = hex::read(cursor).unwrap_or_default();
+    match bytes.split_first_chunk() {
+        Some((made_for, place)) if *made_for == identity.to_be_bytes() => Ok(place.to_vec()),
+        _ => Err(Problem::bad_request("the cursor does not belong to this request")
+            .hint("follow the Link header as it is; start again without a cursor when filters change")),
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| (byte as char).to_digit(16).map(|it| it as u8);
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| if let [high, low] = pair { Some(digit(*high)? << 4 | digit(*low)?) } else { None }).collect()
 }

@@ -8,81 +8,37 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::problem::Problem;
+use super::route::{LABELS, Route};
 use super::router::App;
 use crate::change::SourceHealth;
 use crate::store::RelationState;
 
-/// Upper bounds in seconds: keyed reads take microseconds, statements up to their time-out.
-const BUCKETS: [f64; 14] =
-    [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
-
-/// The kinds of request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    Views,
-    Schema,
-    List,
-    Row,
-    Batch,
-    Sql,
-    Metrics,
-    Livez,
-    Readyz,
-    Other,
-}
-
-const ROUTES: [(Route, &str); 10] = [
-    (Route::Views, "/v1/views"),
-    (Route::Schema, "/v1/schema/{view}"),
-    (Route::List, "/v1/views/{view}"),
-    (Route::Row, "/v1/views/{view}/{key}"),
-    (Route::Batch, "/v1/views/{view}/batch"),
-    (Route::Sql, "/v1/sql"),
-    (Route::Metrics, "/metrics"),
-    (Route::Livez, "/livez"),
-    (Route::Readyz, "/readyz"),
-    (Route::Other, "other"),
+/// Upper bounds in nanoseconds: keyed reads take microseconds, statements up to their time-out.
+const BUCKETS_NS: [u64; 14] = [
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    50_000_000,
+    100_000_000,
+    500_000_000,
+    1_000_000_000,
+    10_000_000_000,
 ];
-
-impl Route {
-    /// The route `path` belongs to.
-    pub(crate) fn of(path: &str) -> Route {
-        if let Some(rest) = path.strip_prefix("/v1/views/") {
-            return match rest.split_once('/') {
-                None => Route::List,
-                Some((_, "batch")) => Route::Batch,
-                Some(_) => Route::Row,
-            };
-        }
-        match path {
-            "/v1/views" => Route::Views,
-            "/v1/sql" => Route::Sql,
-            "/metrics" => Route::Metrics,
-            "/livez" => Route::Livez,
-            "/readyz" => Route::Readyz,
-            _ if path.starts_with("/v1/schema/") => Route::Schema,
-            _ => Route::Other,
-        }
-    }
-
-    /// Whether an orchestrator asks: these answer without a token and under any load.
-    pub(crate) fn is_probe(self) -> bool {
-        matches!(self, Route::Livez | Route::Readyz)
-    }
-
-    /// Whether it reads an epoch, and so may be asked to wait for one.
-    pub(crate) fn reads(self) -> bool {
-        matches!(self, Route::List | Route::Row | Route::Batch | Route::Sql)
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -109,29 +65,86 @@ struct StateLabels {
 /// What is counted while the process runs.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    requests: Family<RequestLabels, Counter>,
-    seconds: Family<RouteLabels, Histogram>,
+    routes: [Requests; LABELS.len()],
     /// SQL requests whose plan was found ready.
     pub(crate) plans_reused: AtomicU64,
     /// SQL requests that had to be planned.
     pub(crate) plans_made: AtomicU64,
 }
 
+/// The requests of one route: plain counters, because every request counts and few are ever asked for the sum.
+#[derive(Debug)]
+struct Requests {
+    /// By status from 100 on.
+    answered: Vec<AtomicU64>,
+    /// How many took at most as long as the bucket says, and longer than the one before; the last ones took longer.
+    took: [AtomicU64; BUCKETS_NS.len() + 1],
+    took_ns: AtomicU64,
+}
+
+impl Requests {
+    fn new() -> Requests {
+        let answered = (100..600).map(|_| AtomicU64::new(0)).collect();
+        Requests { answered, took: Default::default(), took_ns: AtomicU64::new(0) }
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Metrics {
         Metrics {
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            routes: std::array::from_fn(|_| Requests::new()),
             plans_reused: AtomicU64::new(0),
             plans_made: AtomicU64::new(0),
         }
     }
 
     /// Counts a request that ended.
-    pub(crate) fn answered(&self, route: Route, status: StatusCode, took: Duration) {
-        let label = ROUTES[route as usize].1;
-        self.requests.get_or_create(&RequestLabels { route: label, status: status.as_u16() }).inc();
-        self.seconds.get_or_create(&RouteLabels { route: label }).observe(took.as_secs_f64());
+    pub(crate) fn answered(&self, route: Route<'_>, status: StatusCode, took: Duration) {
+        let requests = &self.routes[route.number()];
+        if let Some(count) = requests.answered.get(usize::from(status.as_u16()) - 100) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS_NS.iter().position(|it| took <= *it).unwrap_or(BUCKETS_NS.len());
+        requests.took[bucket].fetch_add(1, Ordering::Relaxed);
+        requests.took_ns.fetch_add(took, Ordering::Relaxed);
+    }
+}
+
+/// How long the requests of one route took, as of a scrape.
+#[derive(Debug, Default, Clone)]
+struct Took {
+    seconds: f64,
+    buckets: Vec<(f64, u64)>,
+}
+
+impl Took {
+    fn of(requests: &Requests) -> Took {
+        let bounds = BUCKETS_NS.iter().map(|it| *it as f64 / 1e9).chain([f64::INFINITY]);
+        let counts = requests.took.iter().map(|it| it.load(Ordering::Relaxed));
+        let seconds = requests.took_ns.load(Ordering::Relaxed) as f64 / 1e9;
+        Took { seconds, buckets: bounds.zip(counts).collect() }
+    }
+
+    fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// The histograms of all routes.
+#[derive(Debug)]
+struct Durations(Vec<(RouteLabels, Took)>);
+
+impl Collector for Durations {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let help = "Time from the request's head to the answer.";
+        let (name, seconds) = ("http_request_duration", Unit::Seconds);
+        let mut metric = encoder.encode_descriptor(name, help, Some(&seconds), MetricType::Histogram)?;
+        for (labels, took) in &self.0 {
+            let mut family = metric.encode_family(labels)?;
+            family.encode_histogram::<NoLabelSet>(took.seconds, took.count(), &took.buckets, None)?;
+        }
+        Ok(())
     }
 }
 
@@ -154,9 +167,22 @@ pub(crate) fn metrics(app: &App) -> Result<Response, Problem> {
 
 fn requests(app: &App, registry: &mut Registry) {
     let metrics = &app.metrics;
-    registry.register("http_requests", "Requests answered", metrics.requests.clone());
-    let help = "Time from the request's head to the answer";
-    registry.register_with_unit("http_request_duration", help, Unit::Seconds, metrics.seconds.clone());
+    let answered = Family::<RequestLabels, Counter>::default();
+    let mut durations = Vec::new();
+    for (route, requests) in LABELS.into_iter().zip(&metrics.routes) {
+        for (status, count) in (100..).zip(&requests.answered) {
+            let count = count.load(Ordering::Relaxed);
+            if count > 0 {
+                answered.get_or_create(&RequestLabels { route, status }).inc_by(count);
+            }
+        }
+        let took = Took::of(requests);
+        if took.count() > 0 {
+            durations.push((RouteLabels { route }, took));
+        }
+    }
+    registry.register("http_requests", "Requests answered", answered);
+    registry.register_collector(Box::new(Durations(durations)));
     let count = |it: &AtomicU64| ConstCounter::new(it.load(Ordering::Relaxed));
     registry.register("sql_plans_reused", "SQL requests whose plan was ready", count(&metrics.plans_reused));
     registry.register("sql_plans_made", "SQL requests that were planned", count(&metrics.plans_made));

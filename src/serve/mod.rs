@@ -22,6 +22,7 @@ mod describe;
 mod filter;
 mod gate;
 mod health;
+mod hex;
 mod json;
 mod list;
 mod metrics;
@@ -29,11 +30,14 @@ mod options;
 mod percent;
 mod problem;
 mod read;
+mod route;
 mod router;
 mod served;
+mod snapshot;
 mod sql;
 mod value;
 mod wait;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ pub struct ServeOptions {
     pub max_concurrency: usize,
     /// How many connections may be open; more wait in the kernel's queue.
     pub max_connections: usize,
-    /// How long a connection may take to send a request's head, or send nothing at all.
+    /// How long a connection may take to send a request's head or to take an answer, or do nothing at all.
     pub idle_timeout: Duration,
     /// Memory in bytes all SQL statements together may use for sorting, grouping and joining.
     pub max_sql_memory_bytes: usize,

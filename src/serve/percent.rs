@@ -1,18 +1,25 @@
 //! Percent-encoding in paths and query strings.
 
-/// The text behind `raw`; `plus_is_space` in query strings. `None` when an escape is broken or the bytes are no UTF-8.
-pub(crate) fn decode(raw: &str, plus_is_space: bool) -> Option<String> {
-    let digit = |byte: Option<u8>| (byte? as char).to_digit(16).map(|it| it as u8);
+use std::borrow::Cow;
+
+use super::hex;
+
+/// The text behind `raw`, which is mostly itself; `plus_is_space` in query strings. `None` when an escape is broken or
+/// the bytes are no UTF-8.
+pub(crate) fn decode(raw: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
+    if !raw.bytes().any(|it| it == b'%' || (plus_is_space && it == b'+')) {
+        return Some(Cow::Borrowed(raw));
+    }
     let mut bytes = raw.bytes();
     let mut out = Vec::with_capacity(raw.len());
     while let Some(byte) = bytes.next() {
         out.push(match byte {
-            b'%' => digit(bytes.next())? << 4 | digit(bytes.next())?,
+            b'%' => hex::byte(bytes.next()?, bytes.next()?)?,
             b'+' if plus_is_space => b' ',
             _ => byte,
         });
     }
-    String::from_utf8(out).ok()
+    String::from_utf8(out).ok().map(Cow::Owned)
 }
 
 /// `text` as one part of a path or query string.

@@ -3,44 +3,33 @@
 //! It does a hash look-up of the view, one key encoding, one store read and one pass over the row; no plan, no
 //! intermediate values.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::filter;
-use super::json;
 use super::problem::Problem;
-use super::router::App;
 use super::served::Served;
-use super::wait;
+use super::{filter, hex, json};
 use crate::change::{Row, Value};
 use crate::store::Epoch;
 
+/// How many headers an answer may have, so that their map need not grow.
+const HEADERS: usize = 10;
+
 /// `GET /v1/views/{view}/{key}?select=…`
-pub(crate) async fn keyed(app: &App, request: &Parts, view: &str, key: &str) -> Result<Response, Problem> {
-    let directory = app.directory();
-    let served = directory.find(view)?;
-    served.check_live()?;
+pub(crate) fn keyed(served: &Served, epoch: &Epoch, head: &Parts, key: &str) -> Result<Response, Problem> {
     let values = filter::parse_key(served, key)?;
-    let select = match request.uri.query() {
+    let select = match head.uri.query() {
         None => None,
         Some(raw) => Some(filter::parse_select_only(served, raw)?),
     };
-    let epoch = wait::epoch_for(&app.board, &app.options, &request.headers).await?;
     let row = epoch.get(served.relation.id, &filter::encode(served, &values))?;
     let row = row.ok_or_else(|| absent(served, &values))?;
     let mut body = Vec::with_capacity(64 + 2 * row.as_bytes().len());
     write_row(served, &row, select.as_deref(), &mut body)?;
-    let etag = row_etag(&epoch, &body);
-    let mut response = if matches_etag(&request.headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json_response(body)
-    };
-    insert(response.headers_mut(), header::ETAG, &etag);
-    app.describe(&mut response, &epoch, &served.relation.sources);
-    Ok(response)
+    let etag = row_etag(epoch, &body);
+    Ok(if matches_etag(&head.headers, &etag) { not_modified(etag) } else { tagged(json_response(body), etag) })
 }
 
 /// The problem of a key that has no row.
@@ -67,12 +56,11 @@ pub(crate) fn write_row(
 ) -> Result<(), Problem> {
     let mut before = b'{';
     let mut write = |column: usize, out: &mut Vec<u8>| {
-        let it = &served.relation.schema.columns[column];
         out.push(before);
         before = b',';
-        json::write_text(&it.name, out);
-        out.push(b':');
-        json::write_datum(row.get(column, it.data_type), it.data_type, out)
+        out.extend_from_slice(&served.labels[column]);
+        let data_type = served.relation.schema.data_type(column);
+        json::write_datum(row.get(column, data_type), data_type, out)
             .map_err(|message| served.error_cell(row, column, message))
     };
     match select {
@@ -89,32 +77,55 @@ pub(crate) fn write_row(
 /// A 200 with a JSON body.
 pub(crate) fn json_response(body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
+/// A 304: what the client has under `etag` is what it would get.
+pub(crate) fn not_modified(etag: HeaderValue) -> Response {
+    tagged(StatusCode::NOT_MODIFIED.into_response(), etag)
+}
+
+/// `response` with its tag.
+pub(crate) fn tagged(mut response: Response, etag: HeaderValue) -> Response {
+    response.headers_mut().insert(header::ETAG, etag);
+    response
+}
+
 /// A strong tag of the bytes a client gets; the incarnation makes sure that none of a lost epoch is honoured again.
-fn row_etag(epoch: &Epoch, body: &[u8]) -> String {
+fn row_etag(epoch: &Epoch, body: &[u8]) -> HeaderValue {
     use std::hash::{BuildHasher, Hasher};
     // Two independent seeds make 128 bits, so that a chance collision is out of the question.
     let hash = |seed: u64| {
         let mut hasher = foldhash::quality::FixedState::with_seed(seed).build_hasher();
         hasher.write(body);
-        hasher.finish()
+        hasher.finish().to_be_bytes()
     };
-    format!("\"{:x}-{:016x}{:016x}\"", epoch.incarnation(), hash(0x5eed), hash(0xfeed))
+    let mut tag = Vec::with_capacity(64);
+    tag.push(b'"');
+    json::write_int(epoch.incarnation(), &mut tag);
+    tag.push(b'-');
+    hex::write(&hash(0x5eed), &mut tag);
+    hex::write(&hash(0xfeed), &mut tag);
+    tag.push(b'"');
+    header_value(tag)
 }
 
 /// Whether `If-None-Match` names `etag`, by weak comparison as the RFC asks for.
-pub(crate) fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
-    let strong = etag.trim_start_matches("W/");
-    let listed = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|it| it.to_str().ok());
-    listed.flat_map(|it| it.split(',')).map(str::trim).any(|it| it == "*" || it.trim_start_matches("W/") == strong)
+pub(crate) fn matches_etag(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let etag = strong(etag.as_bytes());
+    let listed = headers.get_all(header::IF_NONE_MATCH).into_iter();
+    let mut tags = listed.flat_map(|it| it.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    tags.any(|it| it == b"*" || strong(it) == etag)
 }
 
-/// Sets a header whose value is known to be printable.
-pub(crate) fn insert(headers: &mut HeaderMap, name: impl header::IntoHeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
+/// `tag` without the mark of weak tags.
+fn strong(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
+
+/// A header's value; empty should it hold control characters, which nothing written here does.
+pub(crate) fn header_value(text: impl Into<Bytes>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.into()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -1,26 +1,27 @@
-//! The routes, and the state all requests share.
+//! Which handler answers which route, and the state all requests share.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::body::Bytes;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use tokio::sync::{Semaphore, watch};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
 
+use super::gate::{Place, Room};
 use super::metrics::Metrics;
 use super::options::{ServeError, ServeOptions, check_listen};
 use super::problem::Problem;
-use super::read::insert;
-use super::served::{Directory, lag_ms, positions};
-use super::{accept, batch, describe, gate, health, list, metrics, percent, read, sql};
-use crate::store::{Board, Epoch};
+use super::route::Route;
+use super::served::Directory;
+use super::{accept, batch, describe, health, list, metrics, percent, read, sql, wait};
+use crate::store::Board;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) struct App {
     pub(crate) board: Arc<Board>,
     pub(crate) options: ServeOptions,
     pub(crate) metrics: Metrics,
-    pub(crate) permits: Semaphore,
+    pub(crate) room: Room,
     pub(crate) workers: sql::Workers,
     directory: ArcSwap<Directory>,
     sql: ArcSwap<sql::Engine>,
@@ -41,7 +42,7 @@ impl App {
         let engine = sql::Engine::new(Arc::clone(&directory), options.max_sql_memory_bytes)?;
         Ok(App {
             metrics: Metrics::new(),
-            permits: Semaphore::new(options.max_concurrency),
+            room: Room::default(),
             workers: sql::Workers::new()?,
             directory: ArcSwap::from(directory),
             sql: ArcSwap::from_pointee(engine),
@@ -74,48 +75,33 @@ impl App {
         engine
     }
 
+    /// Room to work on a request.
+    pub(crate) fn place(&self) -> Result<Place<'_>, Problem> {
+        self.room.take(self.options.max_concurrency)
+    }
+
     /// Whether the process is shutting down.
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
     /// The whole request body, within the limits of size and time.
-    pub(crate) async fn body(&self, body: Body) -> Result<Bytes, Problem> {
+    pub(crate) async fn body(&self, body: Incoming) -> Result<Bytes, Problem> {
         let limit = self.options.max_body_bytes;
-        let read = axum::body::to_bytes(body, limit);
+        let read = Limited::new(body, limit).collect();
         let read = tokio::time::timeout(self.options.statement_timeout, read).await;
         let read = read.map_err(|_| {
             Problem::new(StatusCode::REQUEST_TIMEOUT, "57014", "the request's body did not arrive in time")
         })?;
-        read.map_err(|error| {
-            let too_long =
-                std::error::Error::source(&error).is_some_and(|it| it.is::<http_body_util::LengthLimitError>());
-            if too_long {
+        let read = read.map_err(|error| {
+            if error.is::<LengthLimitError>() {
                 let detail = format!("the request's body has more than {limit} bytes");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "54000", detail)
             } else {
                 Problem::bad_request(format!("the request's body could not be read: {error}"))
             }
-        })
-    }
-
-    /// Says in the headers which epoch an answer was read from and how far it includes `sources`.
-    pub(crate) fn describe(&self, response: &mut Response, epoch: &Epoch, sources: &[usize]) {
-        let headers = response.headers_mut();
-        insert(headers, "vantage-epoch", &format!("{}-{}", epoch.incarnation(), epoch.number()));
-        let mut at = String::new();
-        positions(&self.board, epoch, sources, &mut at);
-        insert(headers, "vantage-positions", &at);
-        if let Some(lag) = lag_ms(&self.board, sources) {
-            headers.insert("vantage-lag-ms", HeaderValue::from(lag));
-        }
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    }
-
-    /// The same for answers that are about no relation in particular.
-    pub(crate) fn describe_all(&self, response: &mut Response) {
-        let sources: Vec<usize> = (0..self.board.sources().len()).collect();
-        self.describe(response, &self.board.epoch(), &sources);
+        })?;
+        Ok(read.to_bytes())
     }
 }
 
@@ -133,13 +119,14 @@ pub async fn serve(
     let (drain_delay, drain_timeout) = (options.drain_delay, options.drain_timeout);
     let (max_connections, idle_timeout) = (options.max_connections, options.idle_timeout);
     let app = Arc::new(App::new(board, options)?);
-    let (stop, stopped) = watch::channel(false);
-    let server = accept::accept(listener, router(Arc::clone(&app)), max_connections, idle_timeout, stopped);
+    let (stop, stopped) = oneshot::channel();
+    let server = accept::accept(listener, Arc::clone(&app), max_connections, idle_timeout, stopped);
     let limit = async {
         shutdown.await;
         app.draining.store(true, Ordering::Release);
         tokio::time::sleep(drain_delay).await;
-        stop.send_replace(true);
+        // Nobody listens any more when the server has ended.
+        let _ = stop.send(());
         tokio::time::sleep(drain_timeout).await;
     };
     tokio::select! {
@@ -149,84 +136,66 @@ pub async fn serve(
     Ok(())
 }
 
-fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/views", get(views))
-        .route("/v1/schema/{view}", get(schema))
-        .route("/v1/views/{view}", get(rows))
-        .route("/v1/views/{view}/", get(row))
-        .route("/v1/views/{view}/batch", post(many).get(row))
-        .route("/v1/views/{view}/{key}", get(row))
-        .route("/v1/sql", post(query))
-        .route("/livez", get(|| async { health::livez() }))
-        .route("/readyz", get(|State(app): State<Arc<App>>| async move { health::readyz(&app) }))
-        .route("/metrics", get(|State(app): State<Arc<App>>| async move { answer(metrics::metrics(&app)) }))
-        .fallback(|request: Request<Body>| async move { no_route(&request) })
-        .method_not_allowed_fallback(|request: Request<Body>| async move { no_method(&request) })
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), gate::pass))
-        .with_state(app)
+/// A request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) route: Route<'a>,
+    pub(crate) head: &'a Parts,
+    /// Whether the caller may see what is served; else it is a probe.
+    pub(crate) known: bool,
 }
 
-async fn views(State(app): State<Arc<App>>) -> Response {
-    answer(describe::views(&app))
-}
-
-async fn schema(State(app): State<Arc<App>>, request: Parts) -> Response {
-    answer(segments(request.uri.path()).and_then(|(view, _)| describe::schema(&app, &view)))
-}
-
-async fn rows(State(app): State<Arc<App>>, request: Parts) -> Response {
-    match segments(request.uri.path()) {
-        Ok((view, _)) => answer(list::list(&app, &request, &view).await),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn row(State(app): State<Arc<App>>, request: Parts) -> Response {
-    match segments(request.uri.path()) {
-        Ok((view, key)) => answer(read::keyed(&app, &request, &view, key).await),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn many(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    match segments(request.uri().path()).map(|(view, _)| view.into_owned()) {
-        Ok(view) => answer(batch::batch(&app, request, &view).await),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn query(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(sql::post(&app, request).await)
-}
-
-/// The decoded view and the raw key of `/v1/views/{view}/{key}`. Commas separate the parts of a key before they are
-/// decoded, so the key must not be decoded by the router.
-fn segments(path: &str) -> Result<(std::borrow::Cow<'_, str>, &str), Problem> {
-    let mut parts = path.splitn(5, '/').skip(3);
-    let (view, key) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    if !view.contains('%') {
-        return Ok((view.into(), key));
-    }
-    let decoded = percent::decode(view, false);
-    let decoded = decoded.ok_or_else(|| Problem::bad_request(format!("\"{view}\" is not percent-encoded UTF-8")))?;
-    Ok((decoded.into(), key))
-}
-
-fn answer(result: Result<Response, Problem>) -> Response {
+/// Answers a request. Who looks after the process must see it most of all when it is busy, so only what reads or
+/// describes relations needs room.
+pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Response {
+    let result = match asked.route {
+        Route::Other => Err(no_route(asked.head)),
+        route if !route.takes(&asked.head.method) => Err(no_method(asked.head)),
+        Route::List(view) | Route::Row(view, _) | Route::Batch(view) => rows(app, asked, view, body).await,
+        Route::Views => app.place().and_then(|_place| describe::views(app)),
+        Route::Schema(view) => app.place().and_then(|_place| describe::schema(app, &decoded(view)?)),
+        // What is large and rare lies apart, so that a read by key need not move it along.
+        Route::Sql => Box::pin(sql::post(app, asked.head, body)).await,
+        Route::Metrics => metrics::metrics(app),
+        Route::Livez => Ok(health::livez()),
+        Route::Readyz => Ok(health::readyz(app, asked.known)),
+    };
     result.unwrap_or_else(Problem::into_response)
 }
 
-fn no_route(request: &Request<Body>) -> Response {
-    let detail = format!("there is nothing at {}", request.uri().path());
-    Problem::new(StatusCode::NOT_FOUND, "42P01", detail).hint("GET /v1/views lists what is served").into_response()
+/// Answers a request about the rows of one relation. From when it is known what is read, problems name it too.
+async fn rows(app: &App, asked: Asked<'_>, view: &str, body: Incoming) -> Result<Response, Problem> {
+    let directory = app.directory();
+    let served = directory.find(&decoded(view)?)?;
+    served.check_live()?;
+    // In this order: an epoch that is taken after a relation was found complete has all its rows. And waiting is no work:
+    // it takes no room from others.
+    let snapshot = wait::snapshot_for(&app.board, &app.options, &asked.head.headers).await?;
+    let _place = app.place()?;
+    let answer = match asked.route {
+        Route::Row(_, key) => read::keyed(served, &snapshot.epoch, asked.head, key),
+        Route::Batch(_) => Box::pin(batch::batch(app, served, &snapshot.epoch, body)).await,
+        _ => list::list(app, served, &snapshot.epoch, asked.head).await,
+    };
+    let mut response = answer.unwrap_or_else(Problem::into_response);
+    snapshot.describe(&app.board, served, &mut response);
+    Ok(response)
 }
 
-fn no_method(request: &Request<Body>) -> Response {
-    let path = request.uri().path();
-    let detail = format!("{} is not possible at {path}", request.method());
+/// The name a part of a path stands for.
+fn decoded(view: &str) -> Result<Cow<'_, str>, Problem> {
+    percent::decode(view, false).ok_or_else(|| Problem::bad_request(format!("\"{view}\" is not percent-encoded UTF-8")))
+}
+
+fn no_route(head: &Parts) -> Problem {
+    let detail = format!("there is nothing at {}", head.uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "42P01", detail).hint("GET /v1/views lists what is served")
+}
+
+fn no_method(head: &Parts) -> Problem {
+    let path = head.uri.path();
+    let detail = format!("{} is not possible at {path}", head.method);
     let reads = if path == "/v1/sql" { Method::POST } else { Method::GET };
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "25006", detail)
         .hint(format!("everything here is read-only; use {reads}"))
-        .into_response()
 }

@@ -3,13 +3,18 @@
 //! It is rebuilt only when the board's list is replaced, so that a read costs one hash look-up.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
+use arc_swap::ArcSwapOption;
 use axum::http::StatusCode;
 
+use super::json;
 use super::problem::Problem;
+use super::snapshot::Origin;
 use crate::catalog::Relation;
-use crate::change::{Datum, Row};
+use crate::change::{Column, Datum, Row};
 use crate::store::{Board, Epoch, RelationState};
 
 /// One table or view.
@@ -17,9 +22,50 @@ use crate::store::{Board, Epoch, RelationState};
 pub(crate) struct Served {
     pub(crate) relation: Relation,
     pub(crate) state: Arc<RwLock<RelationState>>,
+    /// By visible column, its name as it stands in a JSON object: `"name":`.
+    pub(crate) labels: Vec<Box<[u8]>>,
+    /// Says of what shape the relation is, so that no tag or cursor of another shape is honoured.
+    pub(crate) shape: u64,
+    /// What the last answer said of where it is from.
+    pub(crate) origin: ArcSwapOption<Origin>,
+    /// For the relation's key and then for each index, the number of an epoch in which no row has an error in the first
+    /// column of that key. Epochs count from 0 and never come to the initial value.
+    error_free: Vec<AtomicU64>,
 }
 
 impl Served {
+    fn new(relation: Relation, state: Arc<RwLock<RelationState>>) -> Served {
+        let label = |column: &Column| {
+            let mut label = Vec::new();
+            json::write_text(&column.name, &mut label);
+            label.push(b':');
+            label.into_boxed_slice()
+        };
+        let mut hasher = foldhash::quality::FixedState::with_seed(1).build_hasher();
+        (&relation.name, &relation.schema).hash(&mut hasher);
+        for index in &relation.indexes {
+            (&index.name, &index.key, &index.include).hash(&mut hasher);
+        }
+        Served {
+            labels: relation.schema.visible_columns().iter().map(label).collect(),
+            shape: hasher.finish(),
+            origin: ArcSwapOption::empty(),
+            error_free: (0..=relation.indexes.len()).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            relation,
+            state,
+        }
+    }
+
+    /// Remembers that no row of `epoch` has an error in the first column of this index (`None`: of the key).
+    pub(crate) fn note_error_free(&self, index: Option<usize>, epoch: &Epoch) {
+        self.error_free[index.map_or(0, |at| at + 1)].store(epoch.number(), Ordering::Relaxed);
+    }
+
+    /// Whether that is known. It says nothing about rows, so it needs no order among memory accesses.
+    pub(crate) fn is_error_free(&self, index: Option<usize>, epoch: &Epoch) -> bool {
+        self.error_free[index.map_or(0, |at| at + 1)].load(Ordering::Relaxed) == epoch.number()
+    }
+
     /// The state at this moment.
     pub(crate) fn state(&self) -> RelationState {
         self.state.read().unwrap_or_else(|it| it.into_inner()).clone()
@@ -50,7 +96,7 @@ impl Served {
             let data_type = schema.data_type(part.column);
             let datum = row.get(part.column, data_type);
             let mut json = Vec::new();
-            if super::json::write_datum(datum, data_type, &mut json).is_err() {
+            if json::write_datum(datum, data_type, &mut json).is_err() {
                 return "error".into();
             }
             match datum {
@@ -72,7 +118,7 @@ impl Served {
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     pub(crate) relations: Vec<Arc<Served>>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<String, usize, foldhash::fast::RandomState>,
     described: bool,
     list: Arc<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
 }
@@ -82,7 +128,7 @@ impl Directory {
     pub(crate) fn new(board: &Board) -> Directory {
         let list = board.relations();
         let served = |(relation, state): &(Relation, Arc<RwLock<RelationState>>)| {
-            Arc::new(Served { relation: relation.clone(), state: Arc::clone(state) })
+            Arc::new(Served::new(relation.clone(), Arc::clone(state)))
         };
         let relations: Vec<Arc<Served>> = list.iter().map(served).collect();
         let by_name = relations.iter().enumerate().map(|(at, it)| (it.relation.name.clone(), at)).collect();
@@ -119,22 +165,4 @@ pub(crate) fn sources_of<'a>(relations: impl Iterator<Item = &'a Served>) -> Vec
     sources.sort_unstable();
     sources.dedup();
     sources
-}
-
-/// `catalog@17,pricing@4`: how far `epoch` includes `sources`; a source not read yet is left out.
-pub(crate) fn positions(board: &Board, epoch: &Epoch, sources: &[usize], out: &mut String) {
-    use std::fmt::Write;
-    for name in sources.iter().filter_map(|at| board.sources().get(*at)).map(|it| &it.name) {
-        if let Some(position) = epoch.positions().get(name) {
-            let comma = if out.is_empty() { "" } else { "," };
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{comma}{name}@{position}");
-        }
-    }
-}
-
-/// The greatest lag of `sources` in milliseconds; `None` when one has not been copied yet.
-pub(crate) fn lag_ms(board: &Board, sources: &[usize]) -> Option<u64> {
-    let known = sources.iter().filter_map(|at| board.sources().get(*at));
-    known.map(|it| it.lag_ms()).try_fold(0, |most, lag| Some(most.max(lag?)))
 }

@@ -1,6 +1,6 @@
 //! Values as clients write them: text in paths and filters, JSON in bodies; typed by the column they are for.
 
-use super::calendar;
+use super::{calendar, hex};
 use crate::change::{DataType, Value, pow10};
 
 /// The value `text` stands for in a column of `data_type`, or what is wrong with it.
@@ -87,10 +87,7 @@ fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
 }
 
 fn parse_bytes(text: &str) -> Option<Vec<u8>> {
-    let hex = text.strip_prefix("\\x")?;
-    let digit = |byte: u8| (byte as char).to_digit(16).map(|it| it as u8);
-    let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|pair| if let [high, low] = pair { Some(digit(*high)? << 4 | digit(*low)?) } else { None }).collect()
+    hex::read(text.strip_prefix("\\x")?)
 }
 
 // An error message must not repeat a megabyte of input.

@@ -147,6 +147,31 @@ fn a_demo_that_is_interrupted_while_it_is_set_up_leaves_nothing_behind() {
 }
 
 #[test]
+fn who_shows_the_token_learns_why_a_server_is_not_ready() {
+    let site = Site::new();
+    site.write_views(VIEWS);
+    let mut command = site.serve_command();
+    command.env("VANTAGE_TOKEN", "s3cret");
+    let mut server = site.start(command);
+    server.wait_for("/livez", |answer| answer.status == 200);
+    let health = |token: Option<&str>| {
+        let mut command = vantage();
+        command.arg("health").arg("--listen").arg(site.address.to_string());
+        token.into_iter().for_each(|it| _ = command.env("VANTAGE_TOKEN", it));
+        command.output().expect("health")
+    };
+    for token in [None, Some("guess")] {
+        let output = health(token);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(text_of(&output).trim(), r#"{"status":"not ready"}"#);
+    }
+    let output = health(Some("s3cret"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text_of(&output).contains("\"reasons\":["), "{}", text_of(&output));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
 fn capture_reports_installs_and_leaves_no_trace() {
     let site = site_with_shop();
     let path = site.path("shop.db");

@@ -20,30 +20,37 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use super::arrow_json::{Values, sql_name};
-use super::cache::Cache;
 use super::failure::problem;
 use super::statement::{Statement, prepare};
 use super::table::Table;
 use super::workers::Slot;
 use super::yielding::yielding;
-use super::{close, functions, open, parameters};
+use super::{close, functions, guard, open, parameters};
 use crate::dialect;
 use crate::serve::options::ServeError;
 use crate::serve::problem::Problem;
 use crate::serve::served::Directory;
 use crate::store::Epoch;
 
-/// How many statements and execution plans are kept at least.
-const KEPT_STATEMENTS: usize = 512;
-const KEPT_PLANS: usize = 512;
-/// The most bytes of each, by a generous estimate: two caches of two generations make 32 MiB.
-const KEPT_BYTES: usize = 8 << 20;
+/// About how many statements and how many execution plans are kept.
+const KEPT: usize = 512;
+/// The most bytes of each, by a generous estimate.
+const KEPT_BYTES: u64 = 16 << 20;
+/// The longest text that is kept; longer ones are rarely sent twice.
+const MAX_KEY_BYTES: usize = 8 << 10;
+/// How many rows are computed at a time: as many as a scan gives. A text that stands beside each of them counts as often.
+const BATCH_ROWS: usize = 1024;
+/// The largest answer.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Only what is used of it costs memory.
 const PLANNER_STACK_BYTES: usize = 64 << 20;
 
@@ -51,8 +58,22 @@ const PLANNER_STACK_BYTES: usize = 64 << 20;
 pub(crate) struct Engine {
     directory: Arc<Directory>,
     state: SessionState,
-    statements: Cache<Arc<Statement>>,
-    plans: Cache<Arc<dyn ExecutionPlan>>,
+    /// By text.
+    statements: Kept<Arc<Statement>>,
+    /// By text and parameters.
+    plans: Kept<Arc<dyn ExecutionPlan>>,
+}
+
+/// Values by text that forget what was not used lately, and how many bytes each takes with its key.
+type Kept<V> = Cache<String, (V, u64), ByBytes>;
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl<V> Weighter<String, (V, u64)> for ByBytes {
+    fn weight(&self, _key: &String, (_, bytes): &(V, u64)) -> u64 {
+        *bytes
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -80,8 +101,8 @@ impl Engine {
         Engine {
             directory,
             state,
-            statements: Cache::new(KEPT_STATEMENTS, KEPT_BYTES),
-            plans: Cache::new(KEPT_PLANS, KEPT_BYTES),
+            statements: Cache::with_weighter(KEPT, KEPT_BYTES, ByBytes),
+            plans: Cache::with_weighter(KEPT, KEPT_BYTES, ByBytes),
         }
     }
 
@@ -97,14 +118,14 @@ impl Engine {
 
     /// The checked plan of `sql`, if it was made before.
     pub(crate) fn known(&self, sql: &str) -> Option<Arc<Statement>> {
-        self.statements.get(sql)
+        self.statements.get(sql).map(|(statement, _)| statement)
     }
 
     /// The checked plan of `sql`.
     pub(crate) async fn prepare(self: &Arc<Engine>, sql: &str, slot: Slot) -> Result<Arc<Statement>, Problem> {
         let (engine, text) = (Arc::clone(self), sql.to_string());
         let statement = Arc::new(aside(slot, async move { prepare(&engine.state, &text).await }).await?);
-        self.statements.insert(sql.into(), Arc::clone(&statement), kept_bytes(sql, &statement));
+        keep(&self.statements, sql.into(), Arc::clone(&statement), &statement);
         Ok(statement)
     }
 
@@ -118,32 +139,37 @@ impl Engine {
     ) -> Result<(Arc<dyn ExecutionPlan>, bool), Problem> {
         // JSON texts have no zero bytes, so the parts cannot be mistaken for each other.
         let key = std::iter::once(sql).chain(params.iter().copied()).collect::<Vec<_>>().join("\0");
-        if let Some(plan) = self.plans.get(&key).filter(|_| statement.constant) {
+        if let Some((plan, _)) = self.plans.get(&key).filter(|_| statement.constant) {
             return Ok((plan, true));
         }
         let values = parameters::bind(&statement.parameters, params)?;
         let (engine, planned) = (Arc::clone(self), Arc::clone(statement));
         let plan = aside(slot, async move { engine.plan(&planned, values).await }).await?;
         if statement.constant {
-            let size = kept_bytes(&key, statement);
-            self.plans.insert(key, Arc::clone(&plan), size);
+            keep(&self.plans, key, Arc::clone(&plan), statement);
         }
         Ok((plan, false))
     }
 
     async fn plan(&self, statement: &Statement, values: Vec<ScalarValue>) -> Result<Arc<dyn ExecutionPlan>, Problem> {
         let fail = |it: DataFusionError| problem(&it);
+        let create = async |state: &SessionState, logical: &LogicalPlan| {
+            let logical = state.optimize(logical).map_err(fail)?;
+            guard::check_constants(&logical)?;
+            let physical = state.query_planner().create_physical_plan(&logical, state).await;
+            physical.and_then(yielding).map_err(fail)
+        };
         let mut logical = statement.plan.clone();
         if !values.is_empty() {
             logical = logical.replace_params_with_values(&values.into()).map_err(fail)?;
         }
         if statement.constant {
-            return self.state.create_physical_plan(&logical).await.and_then(yielding).map_err(fail);
+            return create(&self.state, &logical).await;
         }
         // now() is the time at which planning begins.
         let mut state = self.state.clone();
         state.mark_start_execution();
-        state.create_physical_plan(&logical).await.and_then(yielding).map_err(fail)
+        create(&state, &logical).await
     }
 
     /// Runs `plan` on `epoch`, into the body of the answer.
@@ -166,9 +192,7 @@ impl Engine {
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(fail)?;
             if rows + batch.num_rows() > max_rows {
-                let detail = format!("the result has more than the {max_rows} rows one answer may have");
-                return Err(Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
-                    .hint("add a LIMIT, or ask for it in parts"));
+                return Err(too_much(format!("the result has more than the {max_rows} rows one answer may have")));
             }
             let columns = batch.columns().iter().map(Values::new).collect::<SqlResult<Vec<_>>>().map_err(fail)?;
             for row in 0..batch.num_rows() {
@@ -181,6 +205,11 @@ impl Engine {
                     column.write(row, &mut out).map_err(fail)?;
                 }
                 out.push(b']');
+                if out.len() > MAX_ANSWER_BYTES {
+                    return Err(too_much(format!(
+                        "the result has more than the {MAX_ANSWER_BYTES} bytes one answer may have"
+                    )));
+                }
             }
         }
         close(epoch, &mut out);
@@ -196,12 +225,20 @@ impl Engine {
     }
 }
 
-/// About how much memory a plan takes that is kept under `key`: its nodes by relation with their schemas, its
+fn too_much(detail: String) -> Problem {
+    Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
+        .hint("add a LIMIT, or ask for it in parts")
+}
+
+/// Keeps what was made of `statement`. It takes about as much memory as the nodes by relation with their schemas, the
 /// expressions, and the texts in both.
-fn kept_bytes(key: &str, statement: &Statement) -> usize {
-    let count = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
-    let (relations, expressions) = (count(statement.size.relations), count(statement.size.expressions));
-    (8 * key.len()).saturating_add(relations.saturating_mul(8 << 10)).saturating_add(expressions.saturating_mul(512))
+fn keep<V: Clone>(kept: &Kept<V>, key: String, value: V, statement: &Statement) {
+    if key.len() <= MAX_KEY_BYTES {
+        let relations = statement.size.relations.saturating_mul(8 << 10);
+        let bytes = relations.saturating_add(statement.size.expressions.saturating_mul(512));
+        let bytes = bytes.saturating_add(8 * key.len() as u64);
+        kept.insert(key, (value, bytes));
+    }
 }
 
 /// Runs the planner on a thread of its own: it recurses over plans, deeper than the stacks of the runtime's threads
@@ -227,6 +264,7 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
     let mut config = SessionConfig::new()
         // One partition: a served query is small, and the other cores have other clients.
         .with_target_partitions(1)
+        .with_batch_size(BATCH_ROWS)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema("vantage", "public");
@@ -240,6 +278,7 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
     options.optimizer.enable_dynamic_filter_pushdown = false;
     let mut analyzer = dialect::analyzer();
     analyzer.rules.extend(dialect::number_rules());
+    analyzer.rules.push(dialect::length_rule());
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

@@ -5,6 +5,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
+use crate::dialect::TooLong;
 use crate::serve::problem::Problem;
 
 /// The problem behind `error`.
@@ -14,6 +15,7 @@ pub(super) fn problem(error: &DataFusionError) -> Problem {
     match error.find_root() {
         DataFusionError::External(inner) => match inner.downcast_ref::<Problem>() {
             Some(problem) => problem.clone(),
+            None if inner.is::<TooLong>() => failed("54000", inner.to_string()),
             None => failed("22000", inner.to_string()),
         },
         DataFusionError::Collection(all) if !all.is_empty() => problem(&all[0]),

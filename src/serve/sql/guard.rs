@@ -14,6 +14,9 @@ use crate::serve::problem::Problem;
 use crate::serve::served::Served;
 use std::sync::Arc;
 
+/// The most bytes the constants of one plan node may have.
+const MAX_CONSTANT_BYTES: usize = 64 << 10;
+
 /// What the walk learned about an accepted plan.
 #[derive(Debug, Default)]
 pub(super) struct Accepted {
@@ -39,6 +42,32 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<Accepted, Problem> {
     });
     walked.map_err(|it| super::failure::problem(&it))?;
     problem.map_or(Ok(accepted), Err)
+}
+
+/// Refuses an optimised plan with too long constants: for a batch of rows each of them is written as often as there are
+/// rows. Where a column is a constant, every mention of it has become one.
+pub(super) fn check_constants(plan: &LogicalPlan) -> Result<(), Problem> {
+    let mut longest = 0;
+    let walked = plan.apply_with_subqueries(|node| {
+        let mut bytes = 0;
+        node.apply_expressions(|expr| {
+            expr.apply(|it| {
+                if let Expr::Literal(value, _) = it {
+                    let text = value.try_as_str().flatten();
+                    bytes += text.map_or_else(|| value.size() - size_of_val(value), str::len);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        longest = longest.max(bytes);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map_err(|it| super::failure::problem(&it))?;
+    if longest <= MAX_CONSTANT_BYTES {
+        return Ok(());
+    }
+    let detail = format!("the constants of one step of the statement have more than {MAX_CONSTANT_BYTES} bytes");
+    Err(Problem::new(StatusCode::BAD_REQUEST, "54000", detail))
 }
 
 fn check_node(node: &LogicalPlan, accepted: &mut Accepted) -> Result<(), Problem> {

@@ -8,14 +8,13 @@
 //! |---|---|
 //! | parse, refuse what is no query, name columns as PostgreSQL does | `statement` |
 //! | refuse what would grow beyond measure in planning | `expansion` |
-//! | accept a fixed list of plan nodes and functions | `guard`, `functions` |
-//! | arithmetic and sums that fail instead of wrapping | `checked`, `sum` |
+//! | accept a fixed list of plan nodes and functions, and no long constants | `guard`, `functions` |
+//! | arithmetic and sums that fail instead of wrapping, texts that do not grow beyond measure | `dialect`, `sum` |
 //! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
 //! | threads of their own, and plans that can be cancelled | `workers`, `yielding` |
 //! | rows to Arrow, Arrow to JSON | `columns`, `arrow_json` |
 
 mod arrow_json;
-mod cache;
 mod columns;
 mod engine;
 mod expansion;
@@ -40,11 +39,11 @@ pub(crate) use workers::Workers;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::http::Request;
-use axum::response::Response;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -52,8 +51,8 @@ use super::json;
 use super::problem::Problem;
 use super::read::json_response;
 use super::router::App;
-use super::served::sources_of;
 use super::wait;
+use crate::store::Epoch;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,41 +62,66 @@ struct Ask {
     params: Vec<Box<RawValue>>,
 }
 
-/// `POST /v1/sql`
-pub(crate) async fn post(app: &App, request: Request<Body>) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
+/// A request whose statement is planned.
+struct Question {
+    engine: Arc<Engine>,
+    statement: Arc<statement::Statement>,
+    /// Whether it had been planned before.
+    known: bool,
+    sql: String,
+    params: Vec<Box<RawValue>>,
+    /// How much time is left to answer it.
+    left: Duration,
+}
+
+/// `POST /v1/sql`. From when it is known what is read, problems name it too.
+pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Response, Problem> {
+    // Waiting is no work: it takes no room from others.
+    wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
+    let _place = app.place()?;
+    let question = question(app, body).await?;
+    let statement = Arc::clone(&question.statement);
+    statement.relations.iter().try_for_each(|it| it.check_live())?;
+    // An epoch that is taken after the relations were found complete has all their rows.
+    let snapshot = wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
+    let answer = answer(app, question, Arc::clone(&snapshot.epoch)).await;
+    let mut response = answer.map_or_else(Problem::into_response, json_response);
+    snapshot.describe_sources(&app.board, &statement.sources, &mut response);
+    Ok(response)
+}
+
+async fn question(app: &App, body: Incoming) -> Result<Question, Problem> {
     let body = app.body(body).await?;
-    let ask: Ask = serde_json::from_slice(&body).map_err(|it| {
+    let Ask { sql, params } = serde_json::from_slice(&body).map_err(|it| {
         Problem::bad_request(format!("the body must be like {{\"sql\": \"SELECT 1\", \"params\": []}}: {it}"))
     })?;
     let engine = app.sql();
     let begun = Instant::now();
-    let (statement, known) = match engine.known(&ask.sql) {
+    let (statement, known) = match engine.known(&sql) {
         Some(statement) => (statement, true),
-        None => (prepared(app, &engine, &ask.sql).await?, false),
+        None => (prepared(app, &engine, &sql).await?, false),
     };
-    let planning = begun.elapsed();
-    statement.relations.iter().try_for_each(|it| it.check_live())?;
-    let epoch = wait::epoch_for(&app.board, &app.options, &head.headers).await?;
+    let left = app.options.statement_timeout.saturating_sub(begun.elapsed());
+    Ok(Question { engine, statement, known, sql, params, left })
+}
+
+async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Vec<u8>, Problem> {
+    let Question { engine, statement, known, sql, params, left } = question;
     let (body, reused) = if let Some(keyed) = &statement.keyed {
-        let params: Vec<&str> = ask.params.iter().map(|it| it.get()).collect();
+        let params: Vec<&str> = params.iter().map(|it| it.get()).collect();
         (keyed.run(&statement, &params, &epoch)?, known)
     } else {
-        let left = app.options.statement_timeout.saturating_sub(planning);
         let max_rows = app.options.max_rows;
-        let (statement, epoch) = (Arc::clone(&statement), Arc::clone(&epoch));
         let run = |slot| async move {
-            let params: Vec<&str> = ask.params.iter().map(|it| it.get()).collect();
-            let (plan, reused) = engine.physical(&ask.sql, &statement, &params, slot).await?;
+            let params: Vec<&str> = params.iter().map(|it| it.get()).collect();
+            let (plan, reused) = engine.physical(&sql, &statement, &params, slot).await?;
             Ok((engine.execute(&statement, plan, &epoch, max_rows).await?, reused))
         };
         app.workers.run(left, run).await?
     };
     let count = if reused { &app.metrics.plans_reused } else { &app.metrics.plans_made };
     count.fetch_add(1, Ordering::Relaxed);
-    let mut response = json_response(body);
-    app.describe(&mut response, &epoch, &sources_of(statement.relations.iter().map(|it| &**it)));
-    Ok(response)
+    Ok(body)
 }
 
 async fn prepared(app: &App, engine: &Arc<Engine>, sql: &str) -> Result<Arc<statement::Statement>, Problem> {
@@ -125,7 +149,7 @@ fn open<'a>(columns: impl Iterator<Item = (&'a str, String)>, out: &mut Vec<u8>)
 }
 
 /// Closes it: `],"epoch":"1-42"}`, the value of `Vantage-Epoch`.
-fn close(epoch: &crate::store::Epoch, out: &mut Vec<u8>) {
+fn close(epoch: &Epoch, out: &mut Vec<u8>) {
     let end = format!("],\"epoch\":\"{}-{}\"}}", epoch.incarnation(), epoch.number());
     out.extend_from_slice(end.as_bytes());
 }

@@ -19,11 +19,12 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 
 use super::columns;
 use crate::change::{KeyColumn, Row};
-use crate::serve::access::{Hit, Path, Walk, choose};
-use crate::serve::condition::Condition;
+use crate::serve::access::{Path, choose};
+use crate::serve::condition::{Condition, Verdict, judge};
 use crate::serve::problem::Problem;
 use crate::serve::served::Served;
-use crate::store::Epoch;
+use crate::serve::walk::Walk;
+use crate::store::{Epoch, StoreError};
 
 /// Rows of one relation.
 #[derive(Debug, Clone)]
@@ -139,8 +140,9 @@ impl ExecutionPlan for Scan {
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let epoch = context.session_config().get_extension::<Epoch>();
         let epoch = epoch.ok_or_else(|| DataFusionError::Internal("the task has no epoch".into()))?;
-        let walk = Walk::new(&self.path, None);
-        let run = Run { epoch, walk, left: self.limit.unwrap_or(usize::MAX), scan: self.clone() };
+        let errors = Walk::over_errors(&self.path, &self.served, &epoch).map_err(failed)?;
+        let walk = Walk::new(&self.path, &self.served, self.path.ranges.clone(), None);
+        let run = Run { epoch, errors, walk, left: self.limit.unwrap_or(usize::MAX), scan: self.clone() };
         let batches =
             futures::stream::try_unfold(run, |mut run| async move { Ok(run.next()?.map(|batch| (batch, run))) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
@@ -150,6 +152,8 @@ impl ExecutionPlan for Scan {
 /// One execution of a scan.
 struct Run {
     epoch: Arc<Epoch>,
+    /// What the path passes by because of errors.
+    errors: Walk,
     walk: Walk,
     left: usize,
     scan: Scan,
@@ -161,15 +165,16 @@ impl Run {
         if self.left == 0 {
             return Ok(None);
         }
-        let wanted = if self.scan.path.residual.is_empty() { self.left } else { usize::MAX };
-        let hits = self.walk.next(&self.epoch, &self.scan.served, &self.scan.path, wanted).map_err(Problem::from);
-        let hits = hits.map_err(external)?;
-        if hits.is_empty() {
-            return Ok(None);
+        let served = &self.scan.served;
+        if let Some(hits) = self.errors.next(&self.epoch, served, usize::MAX).map_err(failed)? {
+            hits.iter().try_for_each(|hit| self.check_passed_by(&hit.row))?;
+            return self.batch(&[]).map(Some);
         }
+        let wanted = if self.scan.path.residual.is_empty() { self.left } else { usize::MAX };
+        let Some(hits) = self.walk.next(&self.epoch, served, wanted).map_err(failed)? else { return Ok(None) };
         let mut rows = Vec::with_capacity(hits.len());
         for hit in hits {
-            if rows.len() < self.left && self.passes(&hit)? {
+            if rows.len() < self.left && self.passes(&hit.row)? {
                 rows.push(hit.row);
             }
         }
@@ -177,23 +182,28 @@ impl Run {
         self.batch(&rows).map(Some)
     }
 
-    fn passes(&self, hit: &Hit) -> Result<bool> {
-        for condition in &self.scan.path.residual {
-            let cell = self.scan.path.cell(&self.scan.served, &hit.row, condition.column);
-            match condition.passes(cell) {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(message) => return Err(self.error(&hit.row, condition.column, message)),
-            }
+    /// Refuses to leave out a row of the relation that perhaps meets the conditions.
+    fn check_passed_by(&self, row: &Row) -> Result<()> {
+        let Scan { served, conditions, .. } = &self.scan;
+        match judge(conditions, |column| row.get(column, served.relation.schema.data_type(column))) {
+            Verdict::Error(column, message) => Err(external(served.error_cell(row, column, message))),
+            Verdict::Passes | Verdict::Fails => Ok(()),
         }
-        Ok(true)
+    }
+
+    fn passes(&self, row: &Row) -> Result<bool> {
+        let path = &self.scan.path;
+        match judge(&path.residual, |column| path.cell(&self.scan.served, column).of(row)) {
+            Verdict::Passes => Ok(true),
+            Verdict::Fails => Ok(false),
+            Verdict::Error(column, message) => Err(self.error(row, column, message)),
+        }
     }
 
     fn batch(&self, rows: &[Row]) -> Result<RecordBatch> {
-        let (served, path) = (&self.scan.served, &self.scan.path);
         let column = |column: &usize| {
-            let cells = rows.iter().map(|row| path.cell(served, row, *column));
-            columns::array(served.relation.schema.data_type(*column), cells)
+            let cell = self.scan.path.cell(&self.scan.served, *column);
+            columns::array(cell.data_type, rows.iter().map(|row| cell.of(row)))
                 .map_err(|(at, message)| self.error(&rows[at], *column, &message))
         };
         let arrays = self.scan.projection.iter().map(column).collect::<Result<Vec<ArrayRef>>>()?;
@@ -211,4 +221,8 @@ impl Run {
 
 fn external(problem: Problem) -> DataFusionError {
     DataFusionError::External(Box::new(problem))
+}
+
+fn failed(error: StoreError) -> DataFusionError {
+    external(error.into())
 }

@@ -19,7 +19,7 @@ use super::keyed::Keyed;
 use super::names::{self, Label};
 use super::parameters::{self, Parameters};
 use crate::serve::problem::Problem;
-use crate::serve::served::Served;
+use crate::serve::served::{Served, sources_of};
 
 /// The longest text that is looked at.
 const MAX_BYTES: usize = 64 << 10;
@@ -34,6 +34,8 @@ const MAX_DEPTH: usize = 250;
 pub(crate) struct Statement {
     /// The relations it reads.
     pub(crate) relations: Vec<Arc<Served>>,
+    /// Indices of the sources these depend on.
+    pub(crate) sources: Vec<usize>,
     /// Set when it is a look-up by key.
     pub(crate) keyed: Option<Keyed>,
     pub(super) plan: LogicalPlan,
@@ -57,7 +59,8 @@ pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement
     let parameters = parameters::of(&plan)?;
     let keyed = Keyed::recognise(&plan, &accepted.relations);
     let guard::Accepted { relations, constant } = accepted;
-    Ok(Statement { relations, keyed, parameters, labels, constant, size, plan })
+    let sources = sources_of(relations.iter().map(|it| &**it));
+    Ok(Statement { relations, sources, keyed, parameters, labels, constant, size, plan })
 }
 
 fn check_size(sql: &str) -> Result<(), Problem> {

@@ -15,7 +15,7 @@ use crate::change::{
     Column, DataType, Datum, KeyColumn, Position, RelationId, Row, RowBuilder, Schema, SourceHealth, encode_datum,
 };
 use crate::serve::{ServeError, ServeOptions, serve};
-use crate::store::{Board, Epoch, RelationState};
+use crate::store::{Board, Epoch, KeyRange, RelationState};
 
 pub(super) const MONEY: DataType = DataType::Decimal { precision: 20, scale: 2 };
 
@@ -248,6 +248,29 @@ pub(super) fn shop(number: u64) -> Arc<Board> {
 
 /// Publishes an epoch with the source catalog at `position`.
 pub(super) fn publish(board: &Board, number: u64, position: u64, rows: Vec<(RelationId, Row)>) {
-    let at = Position { log: "log".into(), id: position, nonce: 1 };
-    board.publish(Arc::new(Epoch::for_tests(number, BTreeMap::from([("catalog".into(), at)]), rows)));
+    publish_at(board, number, &[("catalog", position)], rows);
+}
+
+/// Publishes an epoch with sources at these positions.
+pub(super) fn publish_at(board: &Board, number: u64, positions: &[(&str, u64)], rows: Vec<(RelationId, Row)>) {
+    let position = |(name, id): &(&str, u64)| ((*name).into(), Position { log: "log".into(), id: *id, nonce: 1 });
+    let positions: BTreeMap<String, Position> = positions.iter().map(position).collect();
+    board.publish(Arc::new(Epoch::for_tests(number, positions, rows)));
+}
+
+/// The rows of the published epoch, to be published again.
+pub(super) fn published_rows(board: &Board) -> Vec<(RelationId, Row)> {
+    let (epoch, relations) = (board.epoch(), board.relations());
+    let ids = relations.iter().flat_map(|(it, _)| std::iter::once(it.id).chain(it.indexes.iter().map(|it| it.id)));
+    let rows = |id| epoch.scan(id, &KeyRange::all(), false, usize::MAX).unwrap().into_iter().map(move |row| (id, row));
+    ids.flat_map(rows).collect()
+}
+
+/// A board on which `relation` alone is served, with these rows, at epoch 1.
+pub(super) fn board_of(relation: Relation, rows: &[&[Datum<'_>]]) -> Arc<Board> {
+    let board = Board::new(vec!["catalog".into()]);
+    let stored = rows.iter().flat_map(|cells| rows_of(&relation, cells)).collect();
+    board.set_relations(vec![(relation, RelationState::Live)]);
+    publish(&board, 1, 17, stored);
+    Arc::new(board)
 }

@@ -59,6 +59,8 @@ async fn metrics_count_what_happened() {
         "vantage_http_requests_total{route=\"/v1/views/{view}/{key}\",status=\"200\"} 1",
         "vantage_http_requests_total{route=\"/v1/views/{view}/{key}\",status=\"404\"} 1",
         "vantage_http_request_duration_seconds_count{route=\"/v1/views/{view}/{key}\"} 2",
+        "vantage_http_request_duration_seconds_bucket{le=\"+Inf\",route=\"/v1/views/{view}/{key}\"} 2",
+        "# TYPE vantage_http_request_duration_seconds histogram",
         "vantage_sql_plans_reused_total 1",
         "vantage_sql_plans_made_total 1",
         "vantage_epoch 1",
@@ -86,8 +88,14 @@ async fn a_token_guards_everything_but_probes() {
         }
     }
     assert_eq!(server.get_with("/v1/views", &[("Authorization", "bearer s3cret")]).await.status, 200);
-    assert_eq!(server.get("/livez").await.status, 200);
-    assert_eq!(server.get("/readyz").await.status, 503);
+    // Who asks only whether it lives learns nothing of what there is.
+    for (path, body) in [("/livez", r#"{"status":"ok"}"#), ("/readyz", r#"{"status":"not ready"}"#)] {
+        let answer = server.get(path).await;
+        let told = ["vantage-positions", "vantage-epoch", "vantage-lag-ms"].map(|it| answer.header(it).to_string());
+        assert_eq!((answer.body.as_str(), told), (body, ["", "", ""].map(String::from)));
+    }
+    let answer = server.get_with("/readyz", &[("Authorization", "Bearer s3cret")]).await;
+    assert!(answer.body.contains("growing is being built") && answer.header("vantage-epoch") == "1-1", "{answer:?}");
 }
 
 #[tokio::test]
@@ -127,6 +135,27 @@ async fn a_read_waits_for_what_was_written() {
     }
     let bad = [("Vantage-After", "catalog@1"), ("Vantage-Timeout-Ms", "soon")];
     server.get_with("/v1/views/products/1", &bad).await.assert_problem(400, "22023");
+}
+
+#[tokio::test]
+async fn positions_of_a_source_that_is_copied_again_are_not_trusted() {
+    let server = Server::start().await;
+    let set = |health| *server.board.sources()[0].health.write().unwrap() = health;
+    let after = async |wait: &str| {
+        let headers = [("Vantage-After", "catalog@17"), ("Vantage-Timeout-Ms", wait)];
+        server.get_with("/v1/views/products/1", &headers).await
+    };
+    assert_eq!(after("0").await.status, 200);
+    set(SourceHealth::Snapshotting { rows: 1, total: None });
+    let answer = after("20").await;
+    answer.assert_problem(503, "57P03");
+    assert!(answer.body.contains("catalog is being copied again"), "{}", answer.body);
+    // It is noticed without a new epoch when the copy is done.
+    let (answer, ()) = tokio::join!(after("60000"), async {
+        tokio::task::yield_now().await;
+        set(SourceHealth::Streaming);
+    });
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]

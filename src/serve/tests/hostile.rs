@@ -76,6 +76,7 @@ const HOSTILE: &[&str] = &[
     "SELECT version()",
     "SELECT repeat('x', 1000000000)",
     "SELECT lpad('x', 1000000000)",
+    "SELECT levenshtein('x', 'y')",
     "SELECT array_repeat(1, 1000000000)",
     "SELECT generate_series(1, 1000000000)",
     "SELECT range(1, 1000000000)",
@@ -184,4 +185,36 @@ async fn depth_and_length_do_no_harm() {
     let many: Vec<String> = (0..5000).map(|it| it.to_string()).collect();
     let list = format!("SELECT count(*) FROM products WHERE id IN ({})", many.join(","));
     assert_eq!(server.rows(&list).await, "[[40]]");
+}
+
+#[tokio::test]
+async fn little_does_not_become_much() {
+    let server = Server::start().await;
+    let long = "a".repeat(2000);
+    let chain = |call: &str| {
+        let links: Vec<String> = (1..=10).map(|at| format!("t{at} AS (SELECT {call} AS x FROM t{})", at - 1)).collect();
+        let first = format!("t0 AS (SELECT name || '{long}' AS x FROM products)");
+        format!("WITH {first}, {} SELECT max(length(x)) FROM t10", links.join(", "))
+    };
+    for sql in [
+        format!("SELECT replace(replace(replace(x, 'a', x), 'a', x), 'a', x) FROM (SELECT '{long}' AS x) t"),
+        format!("SELECT replace(replace(x, 'a', x), 'a', x) FROM (SELECT name || '{long}' AS x FROM products) t"),
+        format!("SELECT regexp_replace(regexp_replace(x, '', x, 'g'), '', x, 'g') FROM (SELECT '{long}' AS x) t"),
+        format!(
+            "SELECT array_to_string(string_to_array(x, NULL), x) FROM (SELECT concat(name, '{long}') AS x FROM products) t"
+        ),
+        chain("x || x"),
+        chain("concat(x, x)"),
+        chain("concat_ws(x, '', x)"),
+        chain("overlay(x placing x from 1 for 0)"),
+        format!("SELECT {}'x'{}", "encode(".repeat(30), ", 'hex')".repeat(30)),
+    ] {
+        server.sql(&sql, json!([])).await.assert_problem(422, "54000");
+    }
+    // One text beside each of many rows, in one column or in many.
+    let mentions = vec!["x"; 100].join(", ");
+    let wide = format!("SELECT {mentions} FROM (SELECT '{long}' AS x, id FROM products) t");
+    server.sql(&wide, json!([])).await.assert_problem(400, "54000");
+    server.sql("SELECT $1 || name FROM products", json!(["x".repeat(100_000)])).await.assert_problem(400, "54000");
+    assert_eq!(server.rows("SELECT length(replace(repeated, 'a', 'bb')) FROM (SELECT concat(name, 'aaa') AS repeated FROM products WHERE id = 1) t").await, "[[15]]");
 }

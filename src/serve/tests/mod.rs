@@ -1,5 +1,6 @@
 //! The endpoints over a real listener: bytes out, bytes in.
 
+mod errors;
 mod fixture;
 mod health;
 mod hostile;

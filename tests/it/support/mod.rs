@@ -74,8 +74,13 @@ impl Site {
     }
 
     pub(crate) fn serve(&self) -> Server {
+        self.start(self.serve_command())
+    }
+
+    /// Starts what [`Site::serve_command`] gave.
+    pub(crate) fn start(&self, mut command: Command) -> Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).expect("log file");
-        let child = self.serve_command().stdout(Stdio::null()).stderr(log).spawn().expect("vantage serve");
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("vantage serve");
         Server { child, address: self.address, log: self.path("log") }
     }
 }
