@@ -12,7 +12,7 @@ use vantage::demo::DemoOptions;
 #[command(name = "vantage", version, about, propagate_version = true)]
 pub(crate) struct Cli {
     /// What to log: error, warn, info, debug, trace, or per module (RUST_LOG syntax)
-    #[arg(long, env = "VANTAGE_LOG", default_value = "info", global = true)]
+    #[arg(long, env = "VANTAGE_LOG", default_value = "info,notify=error", global = true)]
     pub(crate) log: String,
     #[command(subcommand)]
     pub(crate) command: Command,
