@@ -4,6 +4,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends two digits a byte.
 pub(crate) fn write(bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(2 * bytes.len());
     for byte in bytes {
         out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }

@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::read::{header_value, json_response, matches_etag, not_modified, tagged};
 use super::router::App;
 use super::served::Served;
-use super::walk::{Hit, Walk};
+use super::walk::{CHUNK, Hit, Walk};
 use super::{hex, json, percent};
 use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::Epoch;
@@ -141,7 +141,7 @@ impl<'a> Page<'a> {
     /// Rows in the path's own order; one more than asked for when there are more.
     async fn in_order(&mut self, max_scanned: usize) -> Result<Vec<Hit>, Problem> {
         let wanted = self.query.limit + 1;
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(wanted.min(CHUNK));
         loop {
             let chunk = if self.path.residual.is_empty() { wanted - rows.len() } else { usize::MAX };
             for hit in self.walk.next(self.epoch, self.served, chunk)?.into_iter().flatten() {

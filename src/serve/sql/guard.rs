@@ -44,8 +44,8 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<Accepted, Problem> {
     problem.map_or(Ok(accepted), Err)
 }
 
-/// Refuses an optimised plan with too long constants: for a batch of rows each of them is written as often as there are
-/// rows. Where a column is a constant, every mention of it has become one.
+/// Refuses an optimised plan with too long constants, be they written, given or computed: for a batch of rows each of
+/// them may be written as often as there are rows.
 pub(super) fn check_constants(plan: &LogicalPlan) -> Result<(), Problem> {
     let mut longest = 0;
     let walked = plan.apply_with_subqueries(|node| {

@@ -25,6 +25,8 @@ use crate::serve::served::{Served, sources_of};
 const MAX_BYTES: usize = 64 << 10;
 /// The most operators, brackets and clauses in one text.
 const MAX_JOINTS: usize = 1000;
+/// The most steps the parser may take, of which it does some 500 a millisecond.
+const MAX_PARSING_STEPS: u64 = 1 << 19;
 /// How deep an expression or a chain of set operations may be: plans are trees, and what walks, copies and drops
 /// them needs stack for each level.
 const MAX_DEPTH: usize = 250;
@@ -75,7 +77,44 @@ fn check_size(sql: &str) -> Result<(), Problem> {
         return Err(too_much(format!("the statement has more than {MAX_JOINTS} operators and clauses"))
             .hint("use IN with a list instead of many ORs"));
     }
+    if parsing_steps(&tokens) > MAX_PARSING_STEPS {
+        return Err(too_much("calls and subqueries are nested too deeply in each other".into())
+            .hint("compute in a subquery of FROM what a call takes"));
+    }
     Ok(())
+}
+
+/// How often the parser looks at a token, all tokens together. It reads what stands in a call or a subquery twice, first
+/// as something else, so every such bracket around a token doubles it.
+fn parsing_steps(tokens: &[Token]) -> u64 {
+    // What may stand before a bracket without being called.
+    const JOINING: [&str; 16] = [
+        "ALL", "AND", "AS", "BY", "ELSE", "FROM", "HAVING", "IN", "JOIN", "NOT", "ON", "OR", "SELECT", "THEN", "WHEN",
+        "WHERE",
+    ];
+    let is_word = |token: Option<&&Token>, words: &[&str]| match token {
+        Some(Token::Word(it)) => {
+            it.quote_style.is_none() && words.iter().any(|word| word.eq_ignore_ascii_case(&it.value))
+        }
+        _ => false,
+    };
+    let tokens: Vec<&Token> = tokens.iter().filter(|it| !matches!(it, Token::Whitespace(_))).collect();
+    let (mut steps, mut depth, mut open) = (0u64, 0, Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|it| tokens.get(it));
+        match token {
+            Token::LParen => {
+                let calls = matches!(before, Some(Token::Word(_))) && !is_word(before, &JOINING);
+                let doubles = calls || is_word(tokens.get(at + 1), &["SELECT", "WITH", "VALUES"]);
+                depth += u32::from(doubles);
+                open.push(doubles);
+            }
+            Token::RParen => depth -= u32::from(open.pop() == Some(true)),
+            _ => {}
+        }
+        steps = steps.saturating_add(1u64.checked_shl(depth).unwrap_or(u64::MAX));
+    }
+    steps
 }
 
 fn is_joint(token: &Token) -> bool {
