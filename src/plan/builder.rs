@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
 
 use super::node::{Fingerprint, Graph, Node, NodeId, Operator};
 use super::scalar::Program;
-use crate::change::Schema;
+use super::types::literal;
+use crate::change::{DataType, Schema, Value};
 
 /// Raised when an operator keeps its state differently, so that state of older versions is rebuilt.
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
 
 /// The nodes made so far.
 #[derive(Default)]
@@ -125,10 +130,20 @@ impl Builder {
 fn canonical(program: &Program) -> String {
     let mut text = String::new();
     for call in &program.calls {
-        let _ = write!(text, "[{} {:?} {:?} {:?}]", call.expr, call.argument_types, call.data_type, call.arguments);
+        let _ = write!(text, "[{:?} {:?} {:?} {:?}", call.expr, call.argument_types, call.data_type, call.arguments);
+        for constant in constants(&call.expr) {
+            let _ = write!(text, " {constant:?}");
+        }
+        text.push(']');
     }
     let _ = write!(text, " where {:?} select {:?}", program.filter, program.outputs);
     text
+}
+
+/// The constants of an expression in order: its own text neither quotes nor bounds them.
+fn constants(expr: &Arc<dyn PhysicalExpr>) -> Vec<Option<(Value, DataType)>> {
+    let own = expr.downcast_ref::<Literal>().map(|it| literal(it.value()));
+    own.into_iter().chain(expr.children().into_iter().flat_map(constants)).collect()
 }
 
 /// FNV-1a over 128 bits: fixed for all time, and wide enough that nothing collides by chance.

@@ -315,9 +315,8 @@ impl Lowering<'_> {
             };
             return Ok(Scalar::Literal(value, data_type));
         }
-        let rendered = physical.to_string();
         let known = self.calls.iter().position(|it| {
-            it.expr.to_string() == rendered && it.arguments == arguments && it.argument_types == argument_types
+            it.expr == physical && it.arguments == arguments && it.argument_types == argument_types
         });
         let number = known.unwrap_or_else(|| {
             self.calls.push(Call { text, arguments, argument_types, expr: physical, data_type });

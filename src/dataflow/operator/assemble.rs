@@ -38,6 +38,8 @@ struct Running {
     /// From a row of the looked-up relation (as input 0) to the rows of `towards` that found it.
     back: Access,
     towards: usize,
+    /// Whether one key has several spellings, so that a change may leave driver rows behind that only the old one finds.
+    respelled: bool,
     condition_calls: bool,
 }
 
@@ -113,12 +115,12 @@ impl Assemble {
             }
         }
         for (lookup, deltas) in deltas[1..].iter().enumerate() {
-            let leads_to_one = self.lookups[lookup].towards == 0 && self.lookups[lookup].back.is_unique();
             for deltas in deltas.chunks(PROBES) {
                 let rows = deltas.iter().filter_map(|it| it.new.as_ref().or(it.old.as_ref()));
-                match leads_to_one {
-                    true => self.gather_each(driver, lookup, rows, &mut touched),
-                    false => rows.for_each(|row| self.gather(context, lookup, row, &mut touched)),
+                self.gather_all(context, lookup, rows, &mut touched);
+                if self.lookups[lookup].respelled {
+                    let before = deltas.iter().filter(|it| it.new.is_some()).filter_map(|it| it.old.as_ref());
+                    self.gather_all(context, lookup, before, &mut touched);
                 }
             }
         }
@@ -132,14 +134,19 @@ impl Assemble {
         self.touched = touched;
     }
 
-    /// Follows changed rows of look-up number `lookup` back to the one driver row each of them may have.
-    fn gather_each<'r>(
+    /// Follows changed rows of look-up number `lookup` back to the driver rows.
+    fn gather_all<'r>(
         &mut self,
-        driver: &Hashed,
+        context: &Context<'_>,
         lookup: usize,
         rows: impl Iterator<Item = &'r Row>,
         touched: &mut Vec<u32>,
     ) {
+        let running = &self.lookups[lookup];
+        if running.towards > 0 || !running.back.is_unique() {
+            return rows.for_each(|row| self.gather(context, lookup, row, touched));
+        }
+        let driver = &context.relations[self.inputs[0].0].hashed;
         self.keys.clear();
         self.probes.clear();
         for row in rows {
@@ -152,7 +159,7 @@ impl Assemble {
         touched.extend(self.probes.iter().map(|it| it.slot).filter(|it| *it != NOT_FOUND));
     }
 
-    /// Follows a changed row of look-up number `lookup` back to the driver rows.
+    /// Follows one changed row back.
     fn gather(&mut self, context: &Context<'_>, lookup: usize, row: &Row, touched: &mut Vec<u32>) {
         let back = &self.lookups[lookup].back;
         self.keys.clear();
@@ -329,6 +336,7 @@ impl Running {
             access,
             back,
             towards,
+            respelled: schema.key.iter().any(|it| schema.columns[it.column].collation != Collation::Binary),
             condition_calls: lookup.condition.as_ref().is_some_and(super::uses_calls),
         }
     }
