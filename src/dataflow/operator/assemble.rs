@@ -9,8 +9,8 @@ use super::access::{Access, Indexes, ProbeKey};
 use super::{Context, Input};
 use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, encode_datum};
 use crate::dataflow::arrangement::{Hashed, NOT_FOUND, PROBES};
-use crate::dataflow::expression::{RowProgram, Scope, evaluate_calls, explained};
-use crate::plan::{Graph, InputColumn, JoinKind, Lookup, NodeId, Program, Scalar};
+use crate::dataflow::expression::{Failed, RowProgram, Scope, evaluate_calls, explained};
+use crate::plan::{Graph, InputColumn, JoinKind, Lookup, NodeId, Program, Scalar, has_call};
 
 /// Rows assembled at a time where calls run on Arrow batches.
 const CHUNK_WITH_CALLS: usize = 8192;
@@ -201,12 +201,14 @@ impl Assemble {
             self.dropped.push(row.is_none());
             inputs[at * width] = row.map_or(Input::Absent, Input::Row);
         }
+        let mut any_failed = false;
         for (at, lookup) in lookups.iter().enumerate() {
-            self.look_up(context, at, width, inputs);
+            let mut failed = self.look_up(context, at, width, inputs);
             if let Some(condition) = &lookup.condition {
-                self.check(condition, program, at, width, inputs);
+                failed |= self.check(condition, program, at, width, inputs);
             }
             if lookup.kind == JoinKind::Inner {
+                any_failed |= failed;
                 let found = inputs.iter().skip(at + 1).step_by(width);
                 self.dropped.iter_mut().zip(found).for_each(|(it, found)| *it |= matches!(found, Input::Absent));
             }
@@ -234,7 +236,8 @@ impl Assemble {
             } else {
                 let scope = Scope { inputs: &inputs[row * width..(row + 1) * width], calls: &calls, row };
                 let key = &self.keys[probe.start as usize..probe.end as usize];
-                self.rows.row_with_key(program, scope, &mut scratch, key)
+                let failed = if any_failed { failure(lookups, scope.inputs) } else { None };
+                self.rows.row_with_key(program, scope, &mut scratch, key, failed)
             };
             if old != new.as_ref() {
                 out.push(Delta { old: old.cloned(), new });
@@ -242,9 +245,10 @@ impl Assemble {
         }
     }
 
-    /// Fills in input number `lookup` + 1 of every row of the chunk.
-    fn look_up<'r>(&mut self, context: &Context<'r>, lookup: usize, width: usize, inputs: &mut [Input<'r>]) {
+    /// Fills in input number `lookup` + 1 of every row of the chunk; whether there is one that cannot be looked for.
+    fn look_up<'r>(&mut self, context: &Context<'r>, lookup: usize, width: usize, inputs: &mut [Input<'r>]) -> bool {
         let found = &context.relations[self.inputs[lookup + 1].0].hashed;
+        let mut any_failed = false;
         self.keys.clear();
         self.probes.clear();
         for (row, inputs) in inputs.chunks_exact_mut(width).enumerate() {
@@ -253,7 +257,9 @@ impl Assemble {
             }
             let start = self.keys.len() as u32;
             let running = &self.lookups[lookup];
-            if let Some(Input::Row(it)) = running.carried.map(|it| &inputs[it]) {
+            if let Some(Input::Row(it)) = running.carried.map(|it| &inputs[it])
+                && !it.has_errors()
+            {
                 self.keys.extend_from_slice(it.key());
                 self.plan(row, start, found);
                 continue;
@@ -261,7 +267,10 @@ impl Assemble {
             match running.access.encode(inputs, &mut self.keys) {
                 ProbeKey::Complete => self.plan(row, start, found),
                 ProbeKey::Null => {}
-                ProbeKey::Error(message) => inputs[lookup + 1] = Input::Error(message),
+                ProbeKey::Error(message) => {
+                    inputs[lookup + 1] = Input::Error(message);
+                    any_failed = true;
+                }
             }
         }
         self.settle(found);
@@ -270,6 +279,7 @@ impl Assemble {
                 inputs[probe.row as usize * width + lookup + 1] = Input::Row(row);
             }
         }
+        any_failed
     }
 
     /// Notes the probe of `keys[start..]` for row number `row`.
@@ -292,12 +302,20 @@ impl Assemble {
         }
     }
 
-    /// Takes found rows out again for which the look-up's condition is not true.
-    fn check(&self, condition: &Scalar, program: &Program, lookup: usize, width: usize, inputs: &mut [Input<'_>]) {
+    /// Takes found rows out again for which the look-up's condition is not true; whether it failed for one.
+    fn check(
+        &self,
+        condition: &Scalar,
+        program: &Program,
+        lookup: usize,
+        width: usize,
+        inputs: &mut [Input<'_>],
+    ) -> bool {
         let calls = match self.lookups[lookup].condition_calls {
             true => evaluate_calls(program, inputs, width),
             false => Vec::new(),
         };
+        let mut any_failed = false;
         for (row, inputs) in inputs.chunks_exact_mut(width).enumerate() {
             if !matches!(inputs[lookup + 1], Input::Row(_)) {
                 continue;
@@ -307,8 +325,10 @@ impl Assemble {
                 Datum::Error(message) => Input::Error(Cow::Owned(explained("join condition", message).into_owned())),
                 _ => Input::Absent,
             };
+            any_failed |= matches!(verdict, Input::Error(_));
             inputs[lookup + 1] = verdict;
         }
+        any_failed
     }
 }
 
@@ -337,9 +357,17 @@ impl Running {
             back,
             towards,
             respelled: schema.key.iter().any(|it| schema.columns[it.column].collation != Collation::Binary),
-            condition_calls: lookup.condition.as_ref().is_some_and(super::uses_calls),
+            condition_calls: lookup.condition.as_ref().is_some_and(has_call),
         }
     }
+}
+
+/// What an inner look-up that cannot be made makes of a row: nobody knows whether it exists.
+fn failure<'s>(lookups: &[Lookup], inputs: &'s [Input<'s>]) -> Option<Failed<'s>> {
+    lookups.iter().zip(&inputs[1..]).find_map(|it| match it {
+        (Lookup { kind: JoinKind::Inner, .. }, Input::Error(message)) => Some(Failed::Row(message)),
+        _ => None,
+    })
 }
 
 fn encode_output_key(parts: &[(usize, DataType, KeyColumn, Collation)], driver: &Row, out: &mut Vec<u8>) {

@@ -20,8 +20,8 @@ pub(crate) use access::Indexes;
 
 use super::arrangement::{Hashed, Ordered};
 use super::expression::{Input, Scratch};
-use crate::change::{Delta, Row};
-use crate::plan::{Graph, NodeId, Operator, Scalar};
+use crate::change::{Datum, Delta, KeyColumn, Row, Schema};
+use crate::plan::{Graph, NodeId, Operator};
 
 /// The output of one node: its rows where they are kept in memory, and this epoch's deltas, sorted by key.
 #[derive(Debug, Default)]
@@ -119,6 +119,15 @@ impl Running {
         }
     }
 
+    /// Whether hydration must see this row of input number `input`: of the later inputs of a join, which are looked up,
+    /// only rows that join nothing.
+    pub(crate) fn streams(&self, input: usize, row: &Row) -> bool {
+        match self {
+            Running::Join(join) => input == 0 || join.error(input, row).is_some(),
+            _ => true,
+        }
+    }
+
     /// The one row of a global aggregate over nothing.
     pub(crate) fn empty(&mut self, context: &Context<'_>, operator: &Operator) -> Option<Row> {
         match (self, operator) {
@@ -128,16 +137,12 @@ impl Running {
     }
 }
 
-/// Whether a scalar needs the results of calls.
-fn uses_calls(scalar: &Scalar) -> bool {
-    match scalar {
-        Scalar::Call(..) => true,
-        Scalar::Column(..) | Scalar::Literal(..) => false,
-        Scalar::And(parts) | Scalar::Or(parts) | Scalar::Coalesce(parts, _) => parts.iter().any(uses_calls),
-        Scalar::Not(it) | Scalar::IsNull(it) | Scalar::Negate(it, _) | Scalar::Cast(it, _) => uses_calls(it),
-        Scalar::Compare(_, a, b) | Scalar::Arithmetic(_, a, b, _) => uses_calls(a) || uses_calls(b),
-        Scalar::Case { branches, otherwise, .. } => {
-            branches.iter().any(|(a, b)| uses_calls(a) || uses_calls(b)) || otherwise.as_deref().is_some_and(uses_calls)
-        }
-    }
+/// The key of a row, for people; different keys are told differently.
+pub(crate) fn describe(row: &Row, schema: &Schema) -> String {
+    let cell = |it: &KeyColumn| match row.get(it.column, schema.data_type(it.column)) {
+        Datum::Int(it) => it.to_string(),
+        Datum::Text(it) => format!("'{}'", it.replace('\'', "''")),
+        other => format!("{other:?}"),
+    };
+    schema.key.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
