@@ -100,7 +100,7 @@ pub struct Lookup {
     /// One expression per key column of the probed relation, in its key order, over inputs with smaller numbers;
     /// NULL finds nothing.
     pub key: Vec<InputColumn>,
-    /// A found row counts only if this is true, over inputs up to and including this one. It contains no calls.
+    /// A found row counts only if this is true, over inputs up to and including this one.
     pub condition: Option<Scalar>,
     /// How a change of this input finds the driver rows it touches: `None` when the driver's key is the probed key
     /// (same columns, same order); else the input (with a smaller number) whose columns `key` all come from, to be
@@ -210,7 +210,7 @@ pub enum Operator {
         right: NodeId,
         /// Pairs of columns (left column, right column); both sides have a secondary index on exactly these, in order.
         on: Vec<(usize, usize)>,
-        /// A pair counts as a match only if this is true. It contains no calls.
+        /// A pair counts as a match only if this is true.
         condition: Option<Scalar>,
         /// Filter and outputs over both inputs.
         program: Program,
@@ -228,7 +228,7 @@ pub enum Operator {
         aggregates: Vec<Aggregate>,
     },
     /// The first `limit` rows (after `offset`) of each group of an [`Operator::Order`] node. The output key is the
-    /// group's columns and then the key of the ordered node's own input; `limit` may be `u64::MAX` (only an OFFSET).
+    /// group's columns and then the key of the ordered node's own input.
     TopN {
         /// The ordered input.
         input: NodeId,
