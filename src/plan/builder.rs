@@ -8,7 +8,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 
 use super::node::{Fingerprint, Graph, Node, NodeId, Operator};
-use super::scalar::Program;
+use super::scalar::{Program, Scalar};
 use super::types::literal;
 use crate::change::{DataType, Schema, Value};
 
@@ -76,11 +76,13 @@ impl Builder {
         self.add(Operator::Arrange { input: id }, schema, &label)
     }
 
-    /// Sees to it that `id` can be probed by `columns`.
+    /// Sees to it that `id` can be probed by `columns`, which its key may do already.
     pub(crate) fn index(&mut self, id: NodeId, columns: Vec<usize>) {
-        let indexes = &mut self.graph.nodes[id.0].indexes;
-        if !indexes.contains(&columns) {
-            indexes.push(columns);
+        let node = &mut self.graph.nodes[id.0];
+        let is_same = |known: &[usize]| known.len() == columns.len() && known.iter().all(|it| columns.contains(it));
+        let key: Vec<usize> = node.schema.key.iter().map(|it| it.column).collect();
+        if !is_same(&key) && !node.indexes.iter().any(|it| is_same(it)) {
+            node.indexes.push(columns);
         }
     }
 
@@ -118,6 +120,12 @@ impl Builder {
                 inputs.iter().try_for_each(|(_, program)| write!(text, "union {} ", canonical(program)))
             }
         };
+        for part in schema.key.iter() {
+            // An error in a key is told with the text of the expression it arose in.
+            let program = operator.program();
+            let computed = program.filter(|it| !matches!(it.outputs[part.column], Scalar::Column(..)));
+            let _ = computed.map_or(Ok(()), |it| write!(text, " {:?}", it.texts[part.column]));
+        }
         let _ = write!(text, " {} {:?}", schema.visible, schema.key);
         for column in schema.columns.iter() {
             let _ = write!(text, " {:?} {:?}", column.data_type, column.collation);

@@ -208,7 +208,8 @@ pub enum Operator {
         left: NodeId,
         /// Input 1.
         right: NodeId,
-        /// Pairs of columns (left column, right column); both sides have a secondary index on exactly these, in order.
+        /// Pairs of columns (left column, right column); both sides are found by exactly these, through their key or a
+        /// secondary index.
         on: Vec<(usize, usize)>,
         /// A pair counts as a match only if this is true.
         condition: Option<Scalar>,
@@ -262,6 +263,19 @@ pub struct Probe {
 }
 
 impl Operator {
+    /// What it computes of its inputs' rows, where that is one program.
+    pub fn program(&self) -> Option<&Program> {
+        match self {
+            Operator::Map { program, .. }
+            | Operator::Order { program, .. }
+            | Operator::Assemble { program, .. }
+            | Operator::Join { program, .. }
+            | Operator::LeftJoin { program, .. }
+            | Operator::Aggregate { program, .. } => Some(program),
+            Operator::Table(_) | Operator::Arrange { .. } | Operator::TopN { .. } | Operator::UnionAll { .. } => None,
+        }
+    }
+
     /// The nodes it reads.
     pub fn inputs(&self) -> Vec<NodeId> {
         match self {

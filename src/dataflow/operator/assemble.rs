@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::access::{Access, Indexes, ProbeKey};
+use super::access::{Access, ProbeKey};
 use super::{Context, Input};
 use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, encode_datum};
 use crate::dataflow::arrangement::{Hashed, NOT_FOUND, PROBES};
@@ -54,16 +54,9 @@ struct Pending {
 }
 
 impl Assemble {
-    pub(crate) fn new(
-        graph: &Graph,
-        indexes: &mut Indexes,
-        node: NodeId,
-        driver: NodeId,
-        lookups: &[Lookup],
-        program: &Program,
-    ) -> Assemble {
+    pub(crate) fn new(graph: &Graph, node: NodeId, driver: NodeId, lookups: &[Lookup], program: &Program) -> Assemble {
         let inputs: Vec<NodeId> = std::iter::once(driver).chain(lookups.iter().map(|it| it.node)).collect();
-        let running = lookups.iter().map(|it| Running::new(graph, indexes, it, &inputs)).collect();
+        let running = lookups.iter().map(|it| Running::new(graph, it, &inputs)).collect();
         let schema = &graph.nodes[node.0].schema;
         let source = &graph.nodes[driver.0].schema;
         let pairs = || schema.key.iter().zip(source.key.iter());
@@ -333,11 +326,11 @@ impl Assemble {
 }
 
 impl Running {
-    fn new(graph: &Graph, indexes: &mut Indexes, lookup: &Lookup, inputs: &[NodeId]) -> Running {
+    fn new(graph: &Graph, lookup: &Lookup, inputs: &[NodeId]) -> Running {
         let schema = &graph.nodes[lookup.node.0].schema;
         let probed = schema.key.iter().map(|it| it.column);
         let on: Vec<_> = probed.clone().zip(lookup.key.iter().copied()).collect();
-        let access = Access::new(graph, indexes, lookup.node, &on, inputs);
+        let access = Access::new(graph, lookup.node, &on, inputs);
         let towards = lookup.reverse.unwrap_or(0);
         let targets: Vec<usize> = match lookup.reverse {
             None => graph.nodes[inputs[0].0].schema.key.iter().map(|it| it.column).collect(),
@@ -350,7 +343,7 @@ impl Running {
                 back.push((target, InputColumn { input: 0, column }));
             }
         }
-        let back = Access::new(graph, indexes, inputs[towards], &back, &[lookup.node]);
+        let back = Access::new(graph, inputs[towards], &back, &[lookup.node]);
         Running {
             carried: access.carried(graph, inputs),
             access,

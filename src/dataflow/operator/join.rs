@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::access::{Access, Indexes, ProbeKey};
+use super::access::{Access, ProbeKey};
 use super::pairs::{Failure, Pairs};
 use super::{Context, Input, describe};
 use crate::change::{Collation, KeyColumn};
@@ -44,7 +44,6 @@ struct Step {
 impl Join {
     pub(crate) fn new(
         graph: &Graph,
-        indexes: &mut Indexes,
         node: NodeId,
         inputs: &[NodeId],
         (conditions, terms): (&[JoinCondition], &[Vec<Probe>]),
@@ -58,7 +57,7 @@ impl Join {
                 columns.into_iter().map(|it| (it, schemas[input].data_type(it))).collect()
             })
             .collect();
-        let mut term = |probes: &Vec<Probe>| {
+        let term = |probes: &Vec<Probe>| {
             let covered = |it: &&JoinCondition| {
                 !probes.iter().any(|probe| {
                     probe.on.iter().any(|(column, from)| {
@@ -73,13 +72,13 @@ impl Join {
                 let is_unseen = |column: &&(usize, DataType)| it.on.iter().all(|(seen, _)| *seen != column.0);
                 Step {
                     input: it.input,
-                    access: Access::new(graph, indexes, inputs[it.input], &it.on, inputs),
+                    access: Access::new(graph, inputs[it.input], &it.on, inputs),
                     unseen: compared[it.input].iter().filter(is_unseen).copied().collect(),
                 }
             };
             Term { steps: probes.iter().map(step).collect(), checks }
         };
-        let terms = terms.iter().map(&mut term).collect();
+        let terms = terms.iter().map(term).collect();
         let rows = RowProgram::new(program, &graph.nodes[node.0].schema, &schemas);
         Join { inputs: inputs.to_vec(), compared, terms, rows }
     }

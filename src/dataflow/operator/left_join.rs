@@ -3,7 +3,7 @@
 //! A changed left row takes all its old combinations back and brings all its new ones; a changed right row touches
 //! only its own combinations, and the row without a match where the presence of matches changed.
 
-use super::access::{Access, Indexes, ProbeKey};
+use super::access::{Access, ProbeKey};
 use super::pairs::{Failure, Pairs};
 use super::{Context, Input};
 use crate::change::{Datum, Delta, Row};
@@ -26,7 +26,6 @@ pub(crate) struct LeftJoin {
 impl LeftJoin {
     pub(crate) fn new(
         graph: &Graph,
-        indexes: &mut Indexes,
         node: NodeId,
         (left, right): (NodeId, NodeId),
         on: &[(usize, usize)],
@@ -38,8 +37,8 @@ impl LeftJoin {
         let schemas = [&graph.nodes[left.0].schema, &graph.nodes[right.0].schema];
         LeftJoin {
             left,
-            to_right: Access::new(graph, indexes, right, &rightward, &[left]),
-            to_left: Access::new(graph, indexes, left, &leftward, &[right]),
+            to_right: Access::new(graph, right, &rightward, &[left]),
+            to_left: Access::new(graph, left, &leftward, &[right]),
             condition_calls: condition.is_some_and(has_call),
             rows: RowProgram::new(program, &graph.nodes[node.0].schema, &schemas),
         }

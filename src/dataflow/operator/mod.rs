@@ -16,8 +16,6 @@ mod top_n;
 
 use std::cell::RefCell;
 
-pub(crate) use access::Indexes;
-
 use super::arrangement::{Hashed, Ordered};
 use super::expression::{Input, Scratch};
 use crate::change::{Datum, Delta, KeyColumn, Row, Schema};
@@ -54,8 +52,8 @@ pub(crate) enum Running {
 }
 
 impl Running {
-    /// The running twin of node `id`; what it needs to probe is added to `indexes`.
-    pub(crate) fn new(graph: &Graph, id: NodeId, indexes: &mut Indexes) -> Running {
+    /// The running twin of node `id`.
+    pub(crate) fn new(graph: &Graph, id: NodeId) -> Running {
         let schema = |it: NodeId| &graph.nodes[it.0].schema;
         match &graph.nodes[id.0].operator {
             Operator::Table(_) | Operator::Arrange { .. } => Running::Pass,
@@ -63,14 +61,14 @@ impl Running {
                 Running::Map(map::Map::new(program, schema(id), schema(*input)))
             }
             Operator::Assemble { driver, lookups, program } => {
-                Running::Assemble(assemble::Assemble::new(graph, indexes, id, *driver, lookups, program))
+                Running::Assemble(assemble::Assemble::new(graph, id, *driver, lookups, program))
             }
             Operator::Join { inputs, conditions, terms, program } => {
-                Running::Join(join::Join::new(graph, indexes, id, inputs, (conditions, terms), program))
+                Running::Join(join::Join::new(graph, id, inputs, (conditions, terms), program))
             }
             Operator::LeftJoin { left, right, on, condition, program } => {
                 let filter = (condition.as_ref(), program);
-                Running::LeftJoin(left_join::LeftJoin::new(graph, indexes, id, (*left, *right), on, filter))
+                Running::LeftJoin(left_join::LeftJoin::new(graph, id, (*left, *right), on, filter))
             }
             Operator::Aggregate { input, groups, aggregates, .. } => {
                 Running::Aggregate(aggregate::Aggregate::new(graph, id, *input, *groups, aggregates))
