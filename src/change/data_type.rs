@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use datafusion::arrow::datatypes::{DataType as Arrow, TimeUnit};
 use serde::{Deserialize, Serialize};
+
+/// The zone of every timestamp that has one, as Arrow writes it.
+pub(crate) const ZONE: &str = "+00:00";
 
 /// The type of a column. Every type has one in-memory representation ([`Datum`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +45,22 @@ impl DataType {
             DataType::Text | DataType::Bytes => true,
             DataType::Decimal { precision, .. } => precision > 18,
             _ => false,
+        }
+    }
+
+    /// The Arrow type of its values, in expressions and in queries.
+    pub fn to_arrow(self) -> Arrow {
+        match self {
+            DataType::Boolean => Arrow::Boolean,
+            DataType::Int32 => Arrow::Int32,
+            DataType::Int64 => Arrow::Int64,
+            DataType::Float64 => Arrow::Float64,
+            DataType::Decimal { precision, scale } => Arrow::Decimal128(precision, scale as i8),
+            DataType::Text => Arrow::Utf8,
+            DataType::Bytes => Arrow::Binary,
+            DataType::Date => Arrow::Date32,
+            DataType::Timestamp => Arrow::Timestamp(TimeUnit::Microsecond, None),
+            DataType::TimestampTz => Arrow::Timestamp(TimeUnit::Microsecond, Some(ZONE.into())),
         }
     }
 

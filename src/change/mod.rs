@@ -10,6 +10,7 @@ mod position;
 mod row;
 mod schema;
 
+pub(crate) use data_type::ZONE;
 pub use data_type::{DataType, Datum, Value, pow10};
 pub use delta::Delta;
 pub use event::{Batch, Event, Phase, SourceHealth, TableId};

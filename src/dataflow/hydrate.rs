@@ -119,7 +119,6 @@ impl<'a> Scan<'a> {
         let inputs = match operator {
             // Their other inputs are looked up, not streamed.
             Operator::Assemble { driver, .. } => vec![*driver],
-            Operator::Join { inputs, .. } => vec![inputs[0]],
             Operator::LeftJoin { left, .. } => vec![*left],
             Operator::Aggregate { input, .. } => vec![*input],
             other => other.inputs(),
@@ -128,7 +127,8 @@ impl<'a> Scan<'a> {
         let mut outcome = Ok(());
         for (at, input) in inputs.into_iter().enumerate() {
             outcome = outcome.and_then(|()| {
-                self.rows(input, &mut |chunk| {
+                self.rows(input, &mut |mut chunk| {
+                    chunk.retain(|it| it.new.iter().all(|row| running.streams(at, row)));
                     let mut deltas: Vec<&[Delta]> = vec![&[]; width];
                     deltas[at] = &chunk;
                     let mut out = Vec::new();

@@ -53,9 +53,8 @@ impl Dataflow {
     /// A dataflow for `graph` with nothing loaded and nothing live.
     pub fn new(graph: Arc<Graph>) -> Dataflow {
         let count = graph.nodes.len();
-        let mut indexes: operator::Indexes = graph.nodes.iter().map(|it| it.indexes.clone()).collect();
         let ids = || (0..count).map(NodeId);
-        let operators = ids().map(|it| Running::new(&graph, it, &mut indexes)).collect();
+        let operators = ids().map(|it| Running::new(&graph, it)).collect();
         let mut readers = vec![Vec::new(); count];
         let (mut probed, mut remembers) = (vec![false; count], vec![false; count]);
         for (reader, node) in graph.nodes.iter().enumerate() {
@@ -71,7 +70,7 @@ impl Dataflow {
         }
         let keeps: Vec<Keeps> = ids().map(|it| Keeps::of(&graph, it, probed[it.0])).collect();
         let relation = |it: NodeId| Relation {
-            hashed: arrangement::Hashed::new(&graph.nodes[it.0].schema, &indexes[it.0], remembers[it.0]),
+            hashed: arrangement::Hashed::new(&graph.nodes[it.0].schema, &graph.nodes[it.0].indexes, remembers[it.0]),
             ..Relation::default()
         };
         Dataflow {

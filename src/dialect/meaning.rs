@@ -10,7 +10,9 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, binary_expr, cast};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, binary_expr, cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::function::{MODULO, redefined};
@@ -39,6 +41,7 @@ impl Meaning {
         };
         match expr {
             Expr::ScalarFunction(call) => Ok(self.call(call)),
+            Expr::Cast(it) => Ok(named_type(it)),
             Expr::BinaryExpr(it) if matches!(it.op, Operator::Plus | Operator::Minus) => moved_date(it, schema),
             // `1e20` is a number of 21 digits; a negative scale would be a type nobody has.
             Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), metadata) if scale < 0 => {
@@ -77,6 +80,16 @@ impl Meaning {
             None => Transformed::no(Expr::ScalarFunction(call)),
         }
     }
+}
+
+/// A cast to a type that PostgreSQL knows by another name: a timestamp has microseconds, and `float` eight bytes.
+fn named_type(it: Cast) -> Transformed<Expr> {
+    let target = match it.field.data_type() {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+        DataType::Float32 => DataType::Float64,
+        _ => return Transformed::no(Expr::Cast(it)),
+    };
+    Transformed::yes(cast(*it.expr, target))
 }
 
 /// A date moved by an interval is a timestamp; DataFusion makes it a date, without the interval's hours.

@@ -1,17 +1,19 @@
-//! Where doubles and decimals meet, both are doubles.
+//! Where doubles and decimals meet, both are doubles; where dates and timestamps meet, both are timestamps of microseconds.
 //!
-//! DataFusion makes them decimals of thirty digits, which many doubles are not: comparing 1e20 with 0.5 would fail.
-//! Arithmetic needs nothing, there it agrees with PostgreSQL.
+//! DataFusion makes the former decimals of thirty digits, which many doubles are not: comparing 1e20 with 0.5 would fail.
+//! Arithmetic needs nothing, there it agrees with PostgreSQL. The latter it counts in nanoseconds, which end in 2262.
 
-use datafusion::arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::Transformed;
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 
 /// Functions whose arguments have one type.
 const SAME_TYPE: [&str; 5] = ["coalesce", "greatest", "least", "nullif", "nvl"];
 
-/// `expr` with its decimals cast to doubles where its parts are to have one type and one of them is a double.
+/// `expr` with casts where its parts are to have one type and DataFusion would choose another than PostgreSQL.
 pub(super) fn with_one_type(mut expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let changed = match &mut expr {
         Expr::BinaryExpr(it) if is_comparison(it.op) => unify([&mut *it.left, &mut *it.right], schema),
@@ -38,21 +40,30 @@ fn is_comparison(operator: Operator) -> bool {
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
-/// Casts the decimals among `parts` when there is a double; tells whether it did.
+/// Casts those of `parts` that must give way to the others; tells whether it did.
 fn unify<'a>(parts: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
-    // What has no type yet is neither.
+    // What has no type yet meets nothing.
     let typed: Vec<(DataType, &mut Expr)> =
         parts.into_iter().map(|it| (it.get_type(schema).unwrap_or(DataType::Null), it)).collect();
-    if !typed.iter().any(|(it, _)| matches!(it, DataType::Float32 | DataType::Float64)) {
-        return false;
-    }
+    let has_double = typed.iter().any(|(it, _)| matches!(it, DataType::Float32 | DataType::Float64));
+    let zones =
+        typed.iter().filter_map(|(it, _)| if let DataType::Timestamp(_, zone) = it { Some(zone) } else { None });
+    // One with a zone gives its zone to the others.
+    let zone = zones.max_by_key(|it| it.is_some()).cloned();
     let mut changed = false;
     for (data_type, expr) in typed {
-        if data_type.is_decimal() {
-            let decimal = std::mem::take(expr);
-            *expr = datafusion::logical_expr::cast(decimal, DataType::Float64);
-            changed = true;
-        }
+        let target = match (data_type, &zone) {
+            (it, _) if it.is_decimal() && has_double => DataType::Float64,
+            (DataType::Date32 | DataType::Date64, Some(zone)) => microseconds(zone.clone()),
+            (DataType::Timestamp(unit, zone), _) if unit != TimeUnit::Microsecond => microseconds(zone),
+            _ => continue,
+        };
+        *expr = cast(std::mem::take(expr), target);
+        changed = true;
     }
     changed
+}
+
+fn microseconds(zone: Option<Arc<str>>) -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, zone)
 }

@@ -12,6 +12,7 @@ mod meaning;
 mod mixed;
 mod numbers;
 mod rewrite;
+mod syntax;
 mod text;
 mod to_timestamp;
 
@@ -30,6 +31,8 @@ use self::meaning::Meaning;
 use self::numbers::RoundNumbers;
 use self::text::CastToText;
 use self::to_timestamp::ToTimestamp;
+
+pub(crate) use self::syntax::check;
 
 /// Functions that have PostgreSQL's name and another meaning (`to_char` knows other patterns), and functions that tell
 /// about Arrow or make values of types there are none of here.

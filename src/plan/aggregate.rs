@@ -1,13 +1,13 @@
 //! Lowers GROUP BY: linear aggregates keep no input rows, min and max read the ends of an ordered relation.
 
 use datafusion::logical_expr::expr::AggregateFunction as Function;
-use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable};
 
 use super::expr::{Lowering, convert, text_of};
 use super::flat::{Flat, Planner};
 use super::node::{Aggregate, AggregateFunction, InputColumn, NodeId, Operator};
 use super::refusal::{Planned, Refusal};
-use super::rewrite::{Output, program};
+use super::rewrite::{Output, program, remove_at};
 use super::scalar::{Call, Scalar};
 use super::types::require_type;
 use crate::change::{Column, DataType, KeyColumn, Schema, Value};
@@ -46,30 +46,14 @@ impl Planner {
             let constant = |at: usize| groups.get(at).filter(|it| is_constant(it)).cloned();
             (0..names.len()).map(constant).collect()
         };
-        let mut at = 0;
-        groups.retain(|_| {
-            at += 1;
-            constants[at - 1].is_none()
-        });
-        let mut at = 0;
-        names.retain(|_| {
-            at += 1;
-            constants[at - 1].is_none()
-        });
+        let places = (0..constants.len()).filter(|it| constants[*it].is_some()).collect();
+        remove_at(&mut groups, &places);
+        remove_at(&mut names, &places);
         let node = self.aggregate_node(flat, groups, parsed, &names)?;
         let mut flat = self.leaf(node, names.len());
         let mut kept = std::mem::take(&mut flat.outputs).into_iter();
         flat.outputs = constants.into_iter().filter_map(|constant| constant.or_else(|| kept.next())).collect();
         Ok(flat)
-    }
-
-    /// SELECT DISTINCT: grouping by everything.
-    pub(crate) fn distinct(&mut self, input: &LogicalPlan) -> Planned<Flat> {
-        let flat = self.flatten_plain(input)?;
-        let groups = flat.outputs.clone();
-        let names: Vec<String> = input.schema().fields().iter().map(|it| it.name().clone()).collect();
-        let node = self.aggregate_node(flat, groups, Vec::new(), &names)?;
-        Ok(self.leaf(node, names.len()))
     }
 
     fn aggregate_node(

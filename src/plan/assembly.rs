@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::equality::{Classes, Equality, equalities, same_encoding};
 use super::flat::{Flat, Planner, renumber};
 use super::node::{InputColumn, JoinKind, Lookup, NodeId, Operator};
-use super::rewrite::{conditions_and_program, conjunction, inputs_of};
+use super::rewrite::{conditions_and_program, conjunction, inputs_of, remove_at};
 use super::scalar::Scalar;
 use crate::change::Collation;
 
@@ -158,11 +158,7 @@ pub(crate) fn lower(planner: &mut Planner, mut flat: Flat, assembly: Assembly) -
             }
         }
     }
-    let mut at = 0;
-    flat.filter.retain(|_| {
-        at += 1;
-        !ensured.contains(&(at - 1))
-    });
+    remove_at(&mut flat.filter, &ensured);
     renumber(&mut flat, &moved);
     let nodes: Vec<NodeId> = assembly.order.iter().map(|it| planner.builder.arranged(flat.steps[*it].node)).collect();
     let (conditions, program) = conditions_and_program(&flat.calls, conditions, flat.filter, &flat.outputs);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType as Arrow, SchemaRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::names::{name_columns, shown};
 use super::refusal::{Planned, Refusal};
+use super::row_number;
 use super::types::arrow_schema;
 use crate::catalog::View;
 use crate::change::Schema;
@@ -36,6 +37,7 @@ use crate::dialect;
 /// Knows the functions, and the relations defined so far.
 pub(crate) struct Binder {
     functions: SessionState,
+    row_number: Arc<WindowUDF>,
     options: Arc<ConfigOptions>,
     relations: HashMap<String, Arc<dyn TableSource>>,
 }
@@ -54,11 +56,14 @@ impl Binder {
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         options.optimizer.filter_null_join_keys = false;
         options.optimizer.skip_failed_rules = false;
+        // Without a zone a timestamptz would be a timestamp.
+        options.execution.time_zone = Some("+00:00".into());
         let functions = SessionStateBuilder::new()
             .with_default_features()
             .with_scalar_functions(dialect::scalar_functions())
             .build();
-        Binder { functions, options: Arc::new(options), relations: HashMap::new() }
+        let row_number = row_number::row_number();
+        Binder { functions, row_number, options: Arc::new(options), relations: HashMap::new() }
     }
 
     /// A table or materialized view that later queries can read.
@@ -71,12 +76,6 @@ impl Binder {
     pub(crate) fn define_query(&mut self, view: &View) -> Planned<()> {
         let plan = self.parse(&view.query)?;
         let names = output_names(view, &plan)?;
-        if plan.exists(|it| Ok(matches!(it, LogicalPlan::Distinct(Distinct::On(_)))))? {
-            let refusal = Refusal::new("DISTINCT ON cannot be kept up to date yet").at_words("DISTINCT ON");
-            return Err(
-                refusal.hint("number the rows with ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) and keep number 1")
-            );
-        }
         let columns = plan.schema().columns();
         let aliased = columns.into_iter().zip(&names).map(|(column, name)| Expr::Column(column).alias(name));
         let plan = LogicalPlanBuilder::from(plan).project(aliased)?.build()?;
@@ -105,26 +104,41 @@ impl Binder {
     fn parse(&self, query: &str) -> Planned<LogicalPlan> {
         let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(query).and_then(|mut it| it.parse_query());
         let mut parsed = parsed.map_err(|error| Refusal::new(error.to_string()))?;
+        dialect::check(&parsed).map_err(|it| Refusal::new(it.message).at_words(it.words).hint(it.hint))?;
         name_columns(&mut parsed);
         let options = ParserOptions::new()
             .with_parse_float_as_decimal(true)
             .with_map_string_types_to_utf8view(false)
             .with_collect_spans(true);
         let planner = SqlToRel::new_with_options(self, options);
-        Ok(planner.sql_statement_to_plan(Statement::Query(parsed))?)
+        let plan = planner.sql_statement_to_plan(Statement::Query(parsed))?;
+        refuse_distinct_on(&plan)?;
+        Ok(plan)
     }
 }
 
-/// The names of the view's columns: its own list, else those of the query, each different.
+/// Refuses DISTINCT ON, for which our rules have no place.
+fn refuse_distinct_on(plan: &LogicalPlan) -> Planned<()> {
+    let mut found = false;
+    plan.apply_with_subqueries(|it| {
+        found |= matches!(it, LogicalPlan::Distinct(Distinct::On(_)));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if !found {
+        return Ok(());
+    }
+    let refusal = Refusal::new("DISTINCT ON cannot be kept up to date yet").at_words("DISTINCT ON");
+    Err(refusal.hint("number the rows with ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) and keep number 1"))
+}
+
+/// The names of the view's columns: its own list, then those of the query, each different.
 fn output_names(view: &View, plan: &LogicalPlan) -> Planned<Vec<String>> {
     let mut names: Vec<String> = plan.schema().fields().iter().map(|it| shown(it.name()).to_string()).collect();
-    if !view.columns.is_empty() {
-        if view.columns.len() != names.len() {
-            let message = format!("the view names {} columns, its query has {}", view.columns.len(), names.len());
-            return Err(Refusal::new(message).hint(format!("the query's columns: {}", names.join(", "))));
-        }
-        names.clone_from(&view.columns);
+    if view.columns.len() > names.len() {
+        let message = format!("the view names {} columns, its query has {}", view.columns.len(), names.len());
+        return Err(Refusal::new(message).hint(format!("the query's columns: {}", names.join(", "))));
     }
+    names[..view.columns.len()].clone_from_slice(&view.columns);
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
             let message = format!("two columns of the view are called \"{name}\"");
@@ -172,6 +186,9 @@ impl ContextProvider for Binder {
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        if name == row_number::NAME {
+            return Some(Arc::clone(&self.row_number));
+        }
         self.functions.window_functions().get(name).cloned()
     }
 

@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
 
 use super::node::{Fingerprint, Graph, Node, NodeId, Operator};
-use super::scalar::Program;
-use crate::change::Schema;
+use super::scalar::{Program, Scalar};
+use super::types::literal;
+use crate::change::{DataType, Schema, Value};
 
 /// Raised when an operator keeps its state differently, so that state of older versions is rebuilt.
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
 
 /// The nodes made so far.
 #[derive(Default)]
@@ -71,11 +76,13 @@ impl Builder {
         self.add(Operator::Arrange { input: id }, schema, &label)
     }
 
-    /// Sees to it that `id` can be probed by `columns`.
+    /// Sees to it that `id` can be probed by `columns`, which its key may do already.
     pub(crate) fn index(&mut self, id: NodeId, columns: Vec<usize>) {
-        let indexes = &mut self.graph.nodes[id.0].indexes;
-        if !indexes.contains(&columns) {
-            indexes.push(columns);
+        let node = &mut self.graph.nodes[id.0];
+        let is_same = |known: &[usize]| known.len() == columns.len() && known.iter().all(|it| columns.contains(it));
+        let key: Vec<usize> = node.schema.key.iter().map(|it| it.column).collect();
+        if !is_same(&key) && !node.indexes.iter().any(|it| is_same(it)) {
+            node.indexes.push(columns);
         }
     }
 
@@ -113,6 +120,12 @@ impl Builder {
                 inputs.iter().try_for_each(|(_, program)| write!(text, "union {} ", canonical(program)))
             }
         };
+        for part in schema.key.iter() {
+            // An error in a key is told with the text of the expression it arose in.
+            let program = operator.program();
+            let computed = program.filter(|it| !matches!(it.outputs[part.column], Scalar::Column(..)));
+            let _ = computed.map_or(Ok(()), |it| write!(text, " {:?}", it.texts[part.column]));
+        }
         let _ = write!(text, " {} {:?}", schema.visible, schema.key);
         for column in schema.columns.iter() {
             let _ = write!(text, " {:?} {:?}", column.data_type, column.collation);
@@ -125,10 +138,20 @@ impl Builder {
 fn canonical(program: &Program) -> String {
     let mut text = String::new();
     for call in &program.calls {
-        let _ = write!(text, "[{} {:?} {:?} {:?}]", call.expr, call.argument_types, call.data_type, call.arguments);
+        let _ = write!(text, "[{:?} {:?} {:?} {:?}", call.expr, call.argument_types, call.data_type, call.arguments);
+        for constant in constants(&call.expr) {
+            let _ = write!(text, " {constant:?}");
+        }
+        text.push(']');
     }
     let _ = write!(text, " where {:?} select {:?}", program.filter, program.outputs);
     text
+}
+
+/// The constants of an expression in order: its own text neither quotes nor bounds them.
+fn constants(expr: &Arc<dyn PhysicalExpr>) -> Vec<Option<(Value, DataType)>> {
+    let own = expr.downcast_ref::<Literal>().map(|it| literal(it.value()));
+    own.into_iter().chain(expr.children().into_iter().flat_map(constants)).collect()
 }
 
 /// FNV-1a over 128 bits: fixed for all time, and wide enough that nothing collides by chance.

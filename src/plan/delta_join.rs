@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::equality::{Classes, Equality, equalities};
 use super::flat::{Flat, Planner};
 use super::node::{InputColumn, JoinCondition, NodeId, Operator, Probe};
-use super::rewrite::program;
+use super::rewrite::{program, remove_at};
 
 /// For each input, the order in which the others are probed when it changed; `None` when some input is only reached by
 /// a cross join.
@@ -62,11 +62,7 @@ pub(crate) fn lower(planner: &mut Planner, mut flat: Flat, terms: Vec<Vec<Probe>
         .collect();
     let exact: Vec<Equality> = equal.iter().filter(|it| it.exact).copied().collect();
     let classes = Classes::new(&exact);
-    let mut at = 0;
-    flat.filter.retain(|_| {
-        at += 1;
-        !implied.contains(&(at - 1))
-    });
+    remove_at(&mut flat.filter, &implied);
     let inputs: Vec<NodeId> = flat.steps.iter().map(|it| planner.builder.arranged(it.node)).collect();
     for probe in terms.iter().flatten().filter(|it| !it.unique) {
         planner.builder.index(inputs[probe.input], probe.on.iter().map(|(column, _)| *column).collect());

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::node::{Graph, InputColumn, JoinKind, Node, NodeId, Operator};
-use super::scalar::Scalar;
+use super::node::{Graph, InputColumn, JoinKind, Lookup, Node, NodeId, Operator, Probe};
+use super::scalar::{Call, Program, Scalar};
 use super::show::show;
 use crate::catalog::Catalog;
 
@@ -116,79 +116,86 @@ fn key_text(node: &Node, key: &[crate::change::KeyColumn]) -> String {
 }
 
 fn details(graph: &Graph, node: &Node, inputs: &[NodeId]) -> Vec<String> {
-    let column = |it: InputColumn| {
-        let input = &graph.nodes[inputs[it.input].0];
-        format!("{}.{}", input.label, input.schema.columns[it.column].name)
-    };
-    let shown = |it: &Scalar, calls: &[super::scalar::Call]| show(it, calls, &column);
+    let inputs = Inputs { nodes: inputs.iter().map(|it| &graph.nodes[it.0]).collect() };
     let mut lines = vec![format!("cost: {}", cost(&node.operator))];
     match &node.operator {
         Operator::Assemble { lookups, program, .. } => {
-            for (at, lookup) in lookups.iter().enumerate() {
-                let kind = if lookup.kind == JoinKind::Left { "left look-up" } else { "look-up" };
-                let keys: Vec<String> = lookup.key.iter().map(|it| column(*it)).collect();
-                let back = match lookup.reverse {
-                    Some(from) => format!("back by index of {}", graph.nodes[inputs[from].0].label),
-                    None => "same key".into(),
-                };
-                let condition =
-                    lookup.condition.as_ref().map_or(String::new(), |it| format!(" if {}", shown(it, &program.calls)));
-                lines.push(format!(
-                    "{kind} {} by {}{condition} ({back})",
-                    graph.nodes[inputs[at + 1].0].label,
-                    keys.join(", ")
-                ));
-            }
-            lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
+            lines.extend((1..).zip(lookups).map(|(at, it)| inputs.lookup(at, it, &program.calls)));
         }
-        Operator::Join { terms, program, .. } => {
-            for (at, term) in terms.iter().enumerate() {
-                let probes = term.iter().map(|probe| {
-                    let path = if probe.unique { "key" } else { "index" };
-                    let node = &graph.nodes[inputs[probe.input].0];
-                    let on: Vec<String> = probe
-                        .on
-                        .iter()
-                        .map(|(own, from)| format!("{} = {}", node.schema.columns[*own].name, column(*from)))
-                        .collect();
-                    format!("{} by {path} ({})", node.label, on.join(", "))
-                });
-                lines.push(format!(
-                    "change of {}: {}",
-                    graph.nodes[inputs[at].0].label,
-                    probes.collect::<Vec<_>>().join(", then ")
-                ));
-            }
-            lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
-        }
+        Operator::Join { terms, .. } => lines.extend(terms.iter().enumerate().map(|(at, it)| inputs.term(at, it))),
         Operator::LeftJoin { on, condition, program, .. } => {
             let pair = |(left, right): &(usize, usize)| {
-                format!(
-                    "{} = {}",
-                    column(InputColumn { input: 0, column: *left }),
-                    column(InputColumn { input: 1, column: *right })
-                )
+                let [left, right] = [(0, *left), (1, *right)].map(|(input, column)| InputColumn { input, column });
+                format!("{} = {}", inputs.column(left), inputs.column(right))
             };
             lines.push(format!("on: {}", on.iter().map(pair).collect::<Vec<_>>().join(" AND ")));
-            lines.extend(condition.as_ref().map(|it| format!("match only if: {}", shown(it, &program.calls))));
-            lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
+            let condition = condition.as_ref().map(|it| inputs.shown(it, &program.calls));
+            lines.extend(condition.map(|it| format!("match only if: {it}")));
         }
         Operator::Aggregate { program, aggregates, groups, .. } => {
             let texts: Vec<String> = aggregates.iter().map(|it| it.text.clone()).collect();
             let groups: Vec<&str> = program.texts[..*groups].iter().map(String::as_str).collect();
             lines.push(format!("group by: {}", if groups.is_empty() { "nothing".into() } else { groups.join(", ") }));
             lines.extend((!texts.is_empty()).then(|| format!("aggregates: {}", texts.join(", "))));
-            lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
-        }
-        Operator::Map { program, .. } | Operator::Order { program, .. } => {
-            lines.extend(program.filter.as_ref().map(|it| format!("filter: {}", shown(it, &program.calls))));
         }
         Operator::TopN { groups, offset, limit, .. } => {
             let skipped = if *offset > 0 { format!(" after {offset}") } else { String::new() };
             let each = if *groups > 0 { format!(" per group of {groups} key columns") } else { String::new() };
             lines.push(format!("first {limit}{skipped}{each}"));
         }
-        Operator::Table(_) | Operator::Arrange { .. } | Operator::UnionAll { .. } => {}
+        Operator::Table(_)
+        | Operator::Map { .. }
+        | Operator::Arrange { .. }
+        | Operator::Order { .. }
+        | Operator::UnionAll { .. } => {}
     }
+    lines.extend(node.operator.program().and_then(|it| inputs.filter(it)));
     lines
+}
+
+/// The inputs of the operator that is shown.
+struct Inputs<'a> {
+    nodes: Vec<&'a Node>,
+}
+
+impl Inputs<'_> {
+    fn column(&self, it: InputColumn) -> String {
+        let input = self.nodes[it.input];
+        format!("{}.{}", input.label, input.schema.columns[it.column].name)
+    }
+
+    fn shown(&self, scalar: &Scalar, calls: &[Call]) -> String {
+        show(scalar, calls, &|it| self.column(it))
+    }
+
+    fn filter(&self, program: &Program) -> Option<String> {
+        let filter = program.filter.as_ref()?;
+        Some(format!("filter: {}", self.shown(filter, &program.calls)))
+    }
+
+    fn lookup(&self, at: usize, lookup: &Lookup, calls: &[Call]) -> String {
+        let kind = if lookup.kind == JoinKind::Left { "left look-up" } else { "look-up" };
+        let keys: Vec<String> = lookup.key.iter().map(|it| self.column(*it)).collect();
+        let back = match lookup.reverse {
+            Some(from) => format!("back by index of {}", self.nodes[from].label),
+            None => "same key".into(),
+        };
+        let condition = lookup.condition.as_ref().map(|it| format!(" if {}", self.shown(it, calls)));
+        let condition = condition.unwrap_or_default();
+        format!("{kind} {} by {}{condition} ({back})", self.nodes[at].label, keys.join(", "))
+    }
+
+    fn term(&self, changed: usize, term: &[Probe]) -> String {
+        let probe = |it: &Probe| {
+            let path = if it.unique { "key" } else { "index" };
+            let node = self.nodes[it.input];
+            let equality = |(own, from): &(usize, InputColumn)| {
+                format!("{} = {}", node.schema.columns[*own].name, self.column(*from))
+            };
+            let on: Vec<String> = it.on.iter().map(equality).collect();
+            format!("{} by {path} ({})", node.label, on.join(", "))
+        };
+        let probes: Vec<String> = term.iter().map(probe).collect();
+        format!("change of {}: {}", self.nodes[changed].label, probes.join(", then "))
+    }
 }

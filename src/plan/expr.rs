@@ -19,7 +19,7 @@ use datafusion::sql::unparser::expr_to_sql;
 use super::refusal::{Planned, Refusal};
 use super::rewrite::Output;
 use super::scalar::{Arithmetic, Call, Comparison, Scalar};
-use super::types::{from_arrow, literal, require_type, to_arrow};
+use super::types::{from_arrow, literal, require_type};
 use crate::change::{DataType, Value, pow10};
 
 /// Lowers expressions over one plan node's output: column `i` of `schema` is `outputs[i]`.
@@ -309,16 +309,16 @@ impl Lowering<'_> {
                 ColumnarValue::Scalar(it) => Ok(it),
                 ColumnarValue::Array(it) => ScalarValue::try_from_array(&it, 0),
             });
-            let value = match value.and_then(|it| it.cast_to(&to_arrow(data_type))) {
+            let value = match value.and_then(|it| it.cast_to(&data_type.to_arrow())) {
                 Ok(it) => literal(&it).map_or(Value::Null, |(value, _)| value),
                 Err(error) => Value::Error(format!("{text}: {}", error.strip_backtrace())),
             };
             return Ok(Scalar::Literal(value, data_type));
         }
-        let rendered = physical.to_string();
-        let known = self.calls.iter().position(|it| {
-            it.expr.to_string() == rendered && it.arguments == arguments && it.argument_types == argument_types
-        });
+        let known = self
+            .calls
+            .iter()
+            .position(|it| *it.expr == *physical && it.arguments == arguments && it.argument_types == argument_types);
         let number = known.unwrap_or_else(|| {
             self.calls.push(Call { text, arguments, argument_types, expr: physical, data_type });
             self.calls.len() - 1

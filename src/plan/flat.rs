@@ -7,9 +7,7 @@ use std::collections::HashMap;
 
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{
-    Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, SkipType, Sort, TableScan,
-};
+use datafusion::logical_expr::{Expr, FetchType, Filter, Join, Limit, LogicalPlan, SkipType, Sort, TableScan};
 
 use super::builder::Builder;
 use super::expr::{Lowering, compare};
@@ -91,11 +89,6 @@ impl Planner {
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
-            LogicalPlan::Distinct(Distinct::On(_)) => {
-                let refusal = Refusal::new("DISTINCT ON is not supported").at_words("distinct on");
-                Err(refusal.hint("use ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) and keep row 1"))
-            }
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Union(union) => self.union(union),
@@ -175,7 +168,12 @@ impl Planner {
             SkipType::UnsupportedExpr => return Err(constant("offset")),
         };
         let fetch = match limit.get_fetch_type()? {
-            FetchType::Literal(fetch) => fetch.map_or(u64::MAX, |it| it as u64),
+            FetchType::Literal(Some(fetch)) => fetch as u64,
+            FetchType::Literal(None) if skip == 0 => return self.flatten(&limit.input),
+            FetchType::Literal(None) => {
+                let message = "OFFSET without LIMIT cannot be kept: one change could move every row";
+                return Err(Refusal::new(message).at_words("offset").hint("add a LIMIT, or use OFFSET when reading"));
+            }
             FetchType::UnsupportedExpr => return Err(constant("limit")),
         };
         let mut flat = self.flatten(&limit.input)?;
@@ -218,7 +216,7 @@ impl Planner {
             std::mem::swap(&mut left, &mut right);
         }
         let mixed = own_conditions(join, swapped, &mut right)?;
-        // Conditions are evaluated while a row is being joined, where no call can run; so these rows are kept apart.
+        // A function of these rows alone is computed once for each of them, not at every match, when they are kept apart.
         if right.steps.len() > 1 || right.filter.iter().any(has_call) {
             right = self.kept(right)?;
         }
@@ -253,10 +251,6 @@ fn outer_join(join: &Join, swapped: bool, mixed: &[&Expr], mut left: Flat, right
         optional = 0..flat.outputs.len() - width;
     }
     on.extend(conditions(join, mixed, &mut flat)?);
-    if on.iter().any(has_call) {
-        let refusal = Refusal::new("the condition of a LEFT JOIN cannot call a function with columns of both sides");
-        return Err(refusal.at_words("left join").hint("compute the function's value in a subquery on one side"));
-    }
     let guard = guard_of(&on, input, &flat.calls);
     if guard.is_none() && flat.outputs[optional.clone()].iter().any(|it| !passes_null(&it.scalar)) {
         return Ok(None);

@@ -8,7 +8,9 @@ use super::equality::{Equality, equalities};
 use super::flat::{Flat, Planner, Step, renumber};
 use super::node::{InputColumn, NodeId, Operator};
 use super::refusal::{Planned, Refusal};
-use super::rewrite::{Output, columns_of, conditions_and_program, conjunction, inputs_of, map_columns, program};
+use super::rewrite::{
+    Output, columns_of, conditions_and_program, conjunction, inputs_of, map_columns, program, remove_at,
+};
 use super::scalar::{Comparison, Scalar};
 use crate::change::{Collation, Column, KeyColumn, Schema};
 
@@ -43,7 +45,7 @@ impl Planner {
             if self.hoist_computed_keys(&mut flat) {
                 return self.lower_joins(flat);
             }
-            return Err(self.cross_join(&flat));
+            return self.lower_apart(flat);
         };
         if flat.steps.len() == 2 {
             return self.lower_left_join(flat);
@@ -60,6 +62,29 @@ impl Planner {
         };
         let flat = self.keep_prefix(flat, count)?;
         self.lower_joins(flat)
+    }
+
+    /// Inner joins of which some are only connected by values computed from several inputs (`x.a + y.b = z.c`): those
+    /// that are joined by plain columns are kept on their own, which makes them one input.
+    fn lower_apart(&mut self, mut flat: Flat) -> Planned<NodeId> {
+        let refusal = self.cross_join(&flat);
+        let equal = equalities(self, &flat, &flat.filter);
+        let mut connected = BTreeSet::from(equal.first().map(|it| [it.left.input, it.right.input]).unwrap_or_default());
+        while let Some(more) =
+            equal.iter().find(|it| connected.contains(&it.left.input) != connected.contains(&it.right.input))
+        {
+            connected.extend([more.left.input, more.right.input]);
+        }
+        if connected.len() < 2 || connected.len() == flat.steps.len() {
+            return Err(refusal);
+        }
+        let rest = (0..flat.steps.len()).filter(|it| !connected.contains(it));
+        let order: Vec<usize> = connected.iter().copied().chain(rest).collect();
+        flat.steps = order.iter().map(|it| flat.steps[*it].clone()).collect();
+        let place = |input: usize| order.iter().position(|it| *it == input).unwrap_or_default();
+        renumber(&mut flat, &|it| InputColumn { input: place(it.input), ..it });
+        let flat = self.keep_prefix(flat, connected.len())?;
+        self.lower_joins(flat).map_err(|_| refusal)
     }
 
     /// The first `count` inputs of `flat` as a plan of their own with the given output columns.
@@ -93,9 +118,8 @@ impl Planner {
         let prefix = self.prefix(&flat, count, &columns);
         let node = self.lower(prefix)?;
         let node = self.builder.arranged(node);
-        let kept: Vec<bool> = flat.filter.iter().map(|it| !inside(it, &flat)).collect();
-        let mut kept = kept.into_iter();
-        flat.filter.retain(|_| kept.next().unwrap_or(true));
+        let inner: BTreeSet<usize> = (0..flat.filter.len()).filter(|at| inside(&flat.filter[*at], &flat)).collect();
+        remove_at(&mut flat.filter, &inner);
         let rest = flat.steps.split_off(count);
         flat.steps = vec![Step { node, on: None }];
         flat.steps.extend(rest);

@@ -14,6 +14,7 @@ mod names;
 mod node;
 mod refusal;
 mod rewrite;
+mod row_number;
 mod scalar;
 mod show;
 mod top_n;
@@ -26,6 +27,7 @@ pub use node::{
     Aggregate, AggregateFunction, Fingerprint, Graph, IndexPlan, InputColumn, JoinCondition, JoinKind, Lookup, Node,
     NodeId, Operator, Probe, ViewPlan,
 };
+pub(crate) use rewrite::has_call;
 pub use scalar::{Arithmetic, Call, Comparison, Program, Scalar};
 pub use views::plan;
 

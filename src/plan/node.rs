@@ -100,7 +100,7 @@ pub struct Lookup {
     /// One expression per key column of the probed relation, in its key order, over inputs with smaller numbers;
     /// NULL finds nothing.
     pub key: Vec<InputColumn>,
-    /// A found row counts only if this is true, over inputs up to and including this one. It contains no calls.
+    /// A found row counts only if this is true, over inputs up to and including this one.
     pub condition: Option<Scalar>,
     /// How a change of this input finds the driver rows it touches: `None` when the driver's key is the probed key
     /// (same columns, same order); else the input (with a smaller number) whose columns `key` all come from, to be
@@ -208,9 +208,10 @@ pub enum Operator {
         left: NodeId,
         /// Input 1.
         right: NodeId,
-        /// Pairs of columns (left column, right column); both sides have a secondary index on exactly these, in order.
+        /// Pairs of columns (left column, right column); both sides are found by exactly these, through their key or a
+        /// secondary index.
         on: Vec<(usize, usize)>,
-        /// A pair counts as a match only if this is true. It contains no calls.
+        /// A pair counts as a match only if this is true.
         condition: Option<Scalar>,
         /// Filter and outputs over both inputs.
         program: Program,
@@ -228,7 +229,7 @@ pub enum Operator {
         aggregates: Vec<Aggregate>,
     },
     /// The first `limit` rows (after `offset`) of each group of an [`Operator::Order`] node. The output key is the
-    /// group's columns and then the key of the ordered node's own input; `limit` may be `u64::MAX` (only an OFFSET).
+    /// group's columns and then the key of the ordered node's own input.
     TopN {
         /// The ordered input.
         input: NodeId,
@@ -262,6 +263,19 @@ pub struct Probe {
 }
 
 impl Operator {
+    /// What it computes of its inputs' rows, where that is one program.
+    pub fn program(&self) -> Option<&Program> {
+        match self {
+            Operator::Map { program, .. }
+            | Operator::Order { program, .. }
+            | Operator::Assemble { program, .. }
+            | Operator::Join { program, .. }
+            | Operator::LeftJoin { program, .. }
+            | Operator::Aggregate { program, .. } => Some(program),
+            Operator::Table(_) | Operator::Arrange { .. } | Operator::TopN { .. } | Operator::UnionAll { .. } => None,
+        }
+    }
+
     /// The nodes it reads.
     pub fn inputs(&self) -> Vec<NodeId> {
         match self {

@@ -124,6 +124,12 @@ fn calls_used(scalar: &Scalar, calls: &[Call], used: &mut BTreeSet<usize>) {
     }
 }
 
+/// Takes the items at these places out.
+pub(crate) fn remove_at<T>(items: &mut Vec<T>, places: &BTreeSet<usize>) {
+    let mut at = 0..;
+    items.retain(|_| at.next().is_none_or(|it| !places.contains(&it)));
+}
+
 /// The condition that all of `parts` hold.
 pub(crate) fn conjunction(mut parts: Vec<Scalar>) -> Option<Scalar> {
     match parts.len() {

@@ -10,6 +10,7 @@ use super::flat::{Flat, Planner, ROW_NUMBER, SortKey, renumber};
 use super::node::{InputColumn, NodeId, Operator};
 use super::refusal::{Planned, Refusal};
 use super::rewrite::{Output, columns_of, program};
+use super::row_number;
 use super::scalar::{Comparison, Scalar};
 use crate::change::{Column, DataType, KeyColumn, Schema, Value};
 
@@ -102,7 +103,7 @@ impl Planner {
         let [expr] = &window.window_expr[..] else {
             return Err(Refusal::new("only one window function can be kept").at_words("over"));
         };
-        let function = row_number(expr)?;
+        let function = numbering(expr)?;
         let mut lowering = Lowering { schema: window.input.schema(), outputs: &flat.outputs, calls: &mut flat.calls };
         let groups = function.params.partition_by.iter().map(|it| lowering.output(it)).collect::<Planned<Vec<_>>>()?;
         let mut order = Vec::new();
@@ -143,11 +144,11 @@ impl Planner {
     }
 }
 
-fn row_number(expr: &Expr) -> Planned<&WindowFunction> {
+fn numbering(expr: &Expr) -> Planned<&WindowFunction> {
     match expr {
-        Expr::Alias(alias) => row_number(&alias.expr),
+        Expr::Alias(alias) => numbering(&alias.expr),
         Expr::WindowFunction(function) => match &function.fun {
-            WindowFunctionDefinition::WindowUDF(udf) if udf.name() == "row_number" => Ok(function),
+            WindowFunctionDefinition::WindowUDF(udf) if udf.name() == row_number::NAME => Ok(function),
             other => {
                 let refusal = Refusal::new(format!("window function {}() cannot be kept up to date yet", other.name()));
                 Err(refusal.at_words(other.name()).hint("only ROW_NUMBER() with an outer WHERE n <= … is supported"))

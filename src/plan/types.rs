@@ -2,27 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType as Arrow, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType as Arrow, Field, Schema as ArrowSchema, SchemaRef};
 use datafusion::common::ScalarValue;
 
 use super::refusal::{Planned, Refusal};
 use crate::change::{DataType, Schema, Value};
-
-/// The Arrow type in which columns of our type appear to DataFusion.
-pub(crate) fn to_arrow(data_type: DataType) -> Arrow {
-    match data_type {
-        DataType::Boolean => Arrow::Boolean,
-        DataType::Int32 => Arrow::Int32,
-        DataType::Int64 => Arrow::Int64,
-        DataType::Float64 => Arrow::Float64,
-        DataType::Decimal { precision, scale } => Arrow::Decimal128(precision, scale as i8),
-        DataType::Text => Arrow::Utf8,
-        DataType::Bytes => Arrow::Binary,
-        DataType::Date => Arrow::Date32,
-        DataType::Timestamp => Arrow::Timestamp(TimeUnit::Microsecond, None),
-        DataType::TimestampTz => Arrow::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
-    }
-}
 
 /// Our type for an Arrow type; `None` when there is none.
 pub(crate) fn from_arrow(data_type: &Arrow) -> Option<DataType> {
@@ -60,7 +44,7 @@ pub(crate) fn require_type(data_type: &Arrow, text: &str) -> Planned<DataType> {
 /// The visible columns as DataFusion sees them.
 pub(crate) fn arrow_schema(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> =
-        schema.visible_columns().iter().map(|it| Field::new(&it.name, to_arrow(it.data_type), it.nullable)).collect();
+        schema.visible_columns().iter().map(|it| Field::new(&it.name, it.data_type.to_arrow(), it.nullable)).collect();
     Arc::new(ArrowSchema::new(fields))
 }
 
@@ -82,7 +66,7 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<(Value, DataType)> {
         ScalarValue::Decimal128(Some(it), ..) => Value::Decimal(*it),
         ScalarValue::Int64(Some(it)) => Value::Int(*it),
         ScalarValue::Float64(Some(it)) => Value::Float(*it),
-        other => match other.cast_to(&to_arrow(data_type)).ok()? {
+        other => match other.cast_to(&data_type.to_arrow()).ok()? {
             ScalarValue::Int32(Some(it)) | ScalarValue::Date32(Some(it)) => Value::Int(i64::from(it)),
             ScalarValue::Int64(Some(it)) | ScalarValue::TimestampMicrosecond(Some(it), _) => Value::Int(it),
             ScalarValue::Float64(Some(it)) => Value::Float(it),

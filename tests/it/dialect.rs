@@ -34,6 +34,7 @@ const CASES: &[(&str, [&str; 3])] = &[
     ("n::integer", ["12", "0", "null"]),
     ("(n * 10)::bigint", ["123", "-1", "null"]),
     ("a::double precision", ["7.0", "-7.0", "null"]),
+    ("(a + 16777210)::float", ["16777217.0", "16777203.0", "null"]),
     ("(f * 1e20)::text", [r#""1.5e+20""#, r#""-2.5e+20""#, "null"]),
     ("f / (a + 7)", ["0.10714285714285714", "error", "null"]),
     ("sqrt(f)", ["1.224744871391589", "error", "null"]),
@@ -59,6 +60,15 @@ const CASES: &[(&str, [&str; 3])] = &[
     ("d + interval '36 hours'", [r#""2024-03-01T12:00:00""#, r#""2024-01-01T12:00:00""#, "null"]),
     ("d - interval '90 minutes'", [r#""2024-02-28T22:30:00""#, r#""2023-12-30T22:30:00""#, "null"]),
     ("interval '1 day' + d > date '2024-01-01'", ["true", "false", "null"]),
+    ("ts < timestamp '9999-12-31'", ["true", "true", "null"]),
+    ("d < timestamp '9999-12-31 12:00'", ["true", "true", "null"]),
+    ("date '9999-12-31' > ts", ["true", "true", "null"]),
+    ("ts between date '1000-01-01' and date '2024-01-01'", ["false", "true", "null"]),
+    (
+        "coalesce(ts, date '1000-01-01')::text",
+        [r#""2024-02-29 13:45:10.5""#, r#""2023-12-31 23:59:59""#, r#""1000-01-01 00:00:00""#],
+    ),
+    ("d::timestamp", [r#""2024-02-29T00:00:00""#, r#""2023-12-31T00:00:00""#, "null"]),
     ("ts + interval '1 month'", [r#""2024-03-29T13:45:10.5""#, r#""2024-01-31T23:59:59""#, "null"]),
     ("to_timestamp(a)", [r#""1970-01-01T00:00:07Z""#, r#""1969-12-31T23:59:53Z""#, "null"]),
     ("to_timestamp(f)", [r#""1970-01-01T00:00:01.5Z""#, r#""1969-12-31T23:59:57.5Z""#, "null"]),
@@ -93,7 +103,16 @@ const CASES: &[(&str, [&str; 3])] = &[
 ];
 
 /// Constructs that DataFusion knows with another meaning, or PostgreSQL has and we do not.
-const REFUSED: &[&str] = &["s SIMILAR TO 'abc%'", "to_char(ts, 'YYYY')", "(a, b) = (7, 2)"];
+const REFUSED: &[&str] = &[
+    "s SIMILAR TO 'abc%'",
+    "to_char(ts, 'YYYY')",
+    "(a, b) = (7, 2)",
+    "s::varchar(3)",
+    "CAST(s AS char(3))",
+    "a::smallint",
+    "f::real",
+    "ts::timestamp(0)",
+];
 
 fn serve() -> (Site, Server) {
     let site = Site::new();

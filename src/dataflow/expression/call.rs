@@ -2,6 +2,7 @@
 //!
 //! A batch that fails is halved until only the offending rows are left; they get an error cell, the others a value.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -9,11 +10,11 @@ use datafusion::arrow::array::{
     RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, new_null_array,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{DataType as ArrowType, Field, Schema, TimeUnit};
+use datafusion::arrow::datatypes::{DataType as ArrowType, Field, Schema};
 
 use super::numeric::{UNSUPPORTED, is_fresh};
 use super::scope::{CallResults, Input, Scope};
-use crate::change::{DataType, Datum, Value};
+use crate::change::{DataType, Datum, Value, ZONE};
 use crate::plan::{Call, Program};
 
 /// The results of the program's calls over `inputs`, which holds `width` inputs a row.
@@ -27,32 +28,86 @@ pub(crate) fn evaluate_calls(program: &Program, inputs: &[Input<'_>], width: usi
     results
 }
 
+/// The most bytes of text in one batch, but for its last row: Arrow counts them in 32 bits.
+const BATCH_BYTES: usize = 64 << 20;
+
 fn evaluate_call(call: &Call, inputs: &[Input<'_>], width: usize, rows: usize, earlier: &CallResults) -> Vec<Value> {
-    let mut errors: Vec<Option<String>> = vec![None; rows];
-    let mut arrays = Vec::with_capacity(call.arguments.len());
-    for (argument, arrow_type) in call.arguments.iter().zip(&call.argument_types) {
-        let mut cells = Vec::with_capacity(rows);
-        for (row, inputs) in inputs.chunks_exact(width).enumerate() {
-            match (Scope { inputs, calls: earlier, row }).eval(argument) {
-                Datum::Error(message) => {
-                    errors[row].get_or_insert_with(|| told(&call.text, message));
-                    cells.push(Datum::Null);
-                }
-                datum => cells.push(datum),
-            }
-        }
-        let array = to_array(&cells, argument.data_type());
-        match cast_with_options(&array, arrow_type, &STRICT) {
-            Ok(array) => arrays.push(array),
-            Err(_) => arrays.push(cast_each(&array, arrow_type, &call.text, &mut errors)),
+    let mut batch = Batch::new(call, rows);
+    let mut values = Vec::with_capacity(rows);
+    for (row, inputs) in inputs.chunks_exact(width).enumerate() {
+        batch.push(Scope { inputs, calls: earlier, row });
+        if batch.bytes >= BATCH_BYTES {
+            batch.evaluate(&mut values);
         }
     }
-    let fields = arrays.iter().enumerate().map(|(at, it)| Field::new(format!("c{at}"), it.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let mut run = Run { call, schema, arrays, values: Vec::with_capacity(rows) };
-    run.range(0, rows);
-    let settled = run.values.into_iter().zip(errors);
-    settled.map(|(value, error)| error.map_or(value, Value::Error)).collect()
+    batch.evaluate(&mut values);
+    values
+}
+
+/// Arguments of one call for some rows.
+struct Batch<'s> {
+    call: &'s Call,
+    /// By argument, by row.
+    cells: Vec<Vec<Datum<'s>>>,
+    /// By row, what makes its value an error whatever the call says.
+    errors: Vec<Option<String>>,
+    bytes: usize,
+}
+
+impl<'s> Batch<'s> {
+    fn new(call: &'s Call, rows: usize) -> Batch<'s> {
+        let cells = call.arguments.iter().map(|_| Vec::with_capacity(rows)).collect();
+        Batch { call, cells, errors: Vec::with_capacity(rows), bytes: 0 }
+    }
+
+    /// Adds one row.
+    fn push(&mut self, scope: Scope<'s>) {
+        let mut error = None;
+        for (argument, cells) in self.call.arguments.iter().zip(&mut self.cells) {
+            let datum = match scope.eval(argument) {
+                Datum::Error(message) => {
+                    error.get_or_insert_with(|| told(&self.call.text, message));
+                    Datum::Null
+                }
+                datum => datum,
+            };
+            self.bytes += match datum {
+                Datum::Text(it) => it.len(),
+                Datum::Bytes(it) => it.len(),
+                _ => 0,
+            };
+            cells.push(datum);
+        }
+        self.errors.push(error);
+    }
+
+    /// Appends the values of all rows to `values` and empties the batch.
+    fn evaluate(&mut self, values: &mut Vec<Value>) {
+        let mut errors = std::mem::take(&mut self.errors);
+        let mut arrays = Vec::with_capacity(self.cells.len());
+        for ((argument, arrow_type), cells) in
+            self.call.arguments.iter().zip(&self.call.argument_types).zip(&mut self.cells)
+        {
+            let array = to_array(cells, argument.data_type());
+            cells.clear();
+            match cast_with_options(&array, arrow_type, &STRICT) {
+                Ok(array) => arrays.push(array),
+                Err(_) => arrays.push(cast_each(&array, arrow_type, &self.call.text, &mut errors)),
+            }
+        }
+        self.bytes = 0;
+        let fields =
+            arrays.iter().enumerate().map(|(at, it)| Field::new(format!("c{at}"), it.data_type().clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let start = values.len();
+        let mut run = Run { call: self.call, schema, arrays, values };
+        run.range(0, errors.len());
+        for (value, error) in values[start..].iter_mut().zip(errors) {
+            if let Some(error) = error {
+                *value = Value::Error(error);
+            }
+        }
+    }
 }
 
 /// Casts row by row, so that only the rows that cannot be cast become errors.
@@ -73,7 +128,7 @@ struct Run<'a> {
     call: &'a Call,
     schema: Arc<Schema>,
     arrays: Vec<ArrayRef>,
-    values: Vec<Value>,
+    values: &'a mut Vec<Value>,
 }
 
 impl Run<'_> {
@@ -91,40 +146,30 @@ impl Run<'_> {
         }
     }
 
+    /// The values of some rows. A function that panics fails like any other, since every restart would meet it again.
     fn attempt(&self, start: usize, length: usize) -> Result<ArrayRef, String> {
+        let evaluation = std::panic::catch_unwind(AssertUnwindSafe(|| self.evaluate(start, length)));
+        evaluation.unwrap_or_else(|_| Err("the function failed unexpectedly".into()))
+    }
+
+    fn evaluate(&self, start: usize, length: usize) -> Result<ArrayRef, String> {
         let columns = self.arrays.iter().map(|it| it.slice(start, length)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(length));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
         let batch = batch.map_err(|it| it.to_string())?;
         let value = self.call.expr.evaluate(&batch).map_err(|it| it.strip_backtrace())?;
         let array = value.into_array(length).map_err(|it| it.strip_backtrace())?;
-        cast_with_options(&array, &arrow_type(self.call.data_type), &STRICT).map_err(|it| it.to_string())
+        cast_with_options(&array, &self.call.data_type.to_arrow(), &STRICT).map_err(|it| it.to_string())
     }
 
     fn read(&mut self, array: &ArrayRef) {
-        read_values(array, self.call.data_type, &mut self.values);
+        read_values(array, self.call.data_type, self.values);
     }
 }
 
 /// An error of an argument, with the call's text when it does not say yet where it comes from.
 fn told(text: &str, message: &str) -> String {
     if is_fresh(message) { format!("{text}: {message}") } else { message.into() }
-}
-
-/// The Arrow twin of our type.
-fn arrow_type(data_type: DataType) -> ArrowType {
-    match data_type {
-        DataType::Boolean => ArrowType::Boolean,
-        DataType::Int32 => ArrowType::Int32,
-        DataType::Int64 => ArrowType::Int64,
-        DataType::Float64 => ArrowType::Float64,
-        DataType::Decimal { precision, scale } => ArrowType::Decimal128(precision, scale as i8),
-        DataType::Text => ArrowType::Utf8,
-        DataType::Bytes => ArrowType::Binary,
-        DataType::Date => ArrowType::Date32,
-        DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
-        DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
-    }
 }
 
 fn int(datum: &Datum<'_>) -> Option<i64> {
@@ -166,9 +211,7 @@ fn to_array(cells: &[Datum<'_>], data_type: DataType) -> ArrayRef {
         }
         DataType::Date => Arc::new(cells.map(int32).collect::<Date32Array>()),
         DataType::Timestamp => Arc::new(cells.map(int).collect::<TimestampMicrosecondArray>()),
-        DataType::TimestampTz => {
-            Arc::new(cells.map(int).collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
-        }
+        DataType::TimestampTz => Arc::new(cells.map(int).collect::<TimestampMicrosecondArray>().with_timezone(ZONE)),
     }
 }
 
@@ -192,5 +235,64 @@ fn read_values(array: &ArrayRef, data_type: DataType, out: &mut Vec<Value>) {
         DataType::Bytes => read!(BinaryArray, |it| Value::Bytes(it.into())),
         DataType::Date => read!(Date32Array, |it| Value::Int(it.into())),
         DataType::Timestamp | DataType::TimestampTz => read!(TimestampMicrosecondArray, Value::Int),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+    use datafusion::physical_expr::expressions::Column;
+    use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+
+    use super::*;
+    use crate::change::{Row, RowBuilder};
+    use crate::plan::{InputColumn, Scalar};
+
+    /// A call of a function that tells how many rows it is given at once, and panics when one of them is "bad".
+    fn fragile() -> Call {
+        let function = |arguments: &[ColumnarValue]| {
+            let array = arguments[0].to_array(1)?;
+            let texts = array.as_any().downcast_ref::<StringArray>().unwrap();
+            assert!(texts.iter().all(|it| it != Some("bad")));
+            let count: ArrayRef = Arc::new(Int64Array::from(vec![texts.len() as i64; texts.len()]));
+            Ok(ColumnarValue::Array(count))
+        };
+        let types = (vec![ArrowType::Utf8], ArrowType::Int64);
+        let function = create_udf("fragile", types.0, types.1, Volatility::Immutable, Arc::new(function));
+        let schema = Schema::new(vec![Field::new("a0", ArrowType::Utf8, true)]);
+        let arguments: Vec<Arc<dyn PhysicalExpr>> = vec![Arc::new(Column::new("a0", 0))];
+        let expr = ScalarFunctionExpr::try_new(Arc::new(function), arguments, &schema, Arc::default()).unwrap();
+        Call {
+            text: "fragile(s)".into(),
+            arguments: vec![Scalar::Column(InputColumn { input: 0, column: 0 }, DataType::Text)],
+            argument_types: vec![ArrowType::Utf8],
+            expr: Arc::new(expr),
+            data_type: DataType::Int64,
+        }
+    }
+
+    fn evaluated(texts: &[&str]) -> Vec<Value> {
+        let row = |text: &&str| {
+            let mut builder = RowBuilder::new();
+            builder.push(Datum::Text(text), DataType::Text);
+            builder.finish(&[])
+        };
+        let rows: Vec<Row> = texts.iter().map(row).collect();
+        let inputs: Vec<Input<'_>> = rows.iter().map(Input::Row).collect();
+        let program = Program { calls: vec![fragile()], ..Program::default() };
+        evaluate_calls(&program, &inputs, 1).remove(0)
+    }
+
+    #[test]
+    fn a_panic_costs_only_the_row_it_arose_in() {
+        let error = Value::Error("fragile(s): the function failed unexpectedly".into());
+        assert_eq!(evaluated(&["a", "bad", "c"]), [Value::Int(1), error, Value::Int(1)]);
+    }
+
+    #[test]
+    fn rows_of_much_text_are_evaluated_in_several_batches() {
+        let large = "x".repeat(BATCH_BYTES / 2);
+        let sizes = [2, 2, 3, 3, 3].map(Value::Int);
+        assert_eq!(evaluated(&[&large, &large, &large, "b", "c"]), sizes);
     }
 }

@@ -24,6 +24,15 @@ enum Output {
     Compute,
 }
 
+/// What a row's outputs, all but the key, are when a condition of it cannot be computed.
+#[derive(Clone, Copy)]
+pub(crate) enum Failed<'s> {
+    /// This error.
+    Row(&'s str),
+    /// What they are over these inputs, in which one is an error.
+    Scope(Scope<'s>),
+}
+
 /// A [`Program`] whose outputs are the columns of a relation.
 #[derive(Debug)]
 pub(crate) struct RowProgram {
@@ -47,48 +56,60 @@ impl RowProgram {
         RowProgram { outputs, key, carry, is_key }
     }
 
-    /// The output row for the inputs in `scope`, or `None` when the filter drops them. With `failed` every output
-    /// but the key is that error, as it is when the filter cannot be computed.
-    pub(crate) fn row(
+    /// The output row for the inputs in `scope`, or `None` when the filter drops them.
+    pub(crate) fn row<'s>(
         &self,
-        program: &Program,
-        scope: Scope<'_>,
+        program: &'s Program,
+        scope: Scope<'s>,
         scratch: &mut Scratch,
-        failed: Option<&str>,
+        failed: Option<Failed<'s>>,
     ) -> Option<Row> {
         scratch.key.clear();
-        self.row_under(program, scope, scratch, (None, failed))
+        self.row_under(program, scope, scratch, None, failed)
     }
 
     /// The same with a key that is known already.
-    pub(crate) fn row_with_key(
+    pub(crate) fn row_with_key<'s>(
         &self,
-        program: &Program,
-        scope: Scope<'_>,
+        program: &'s Program,
+        scope: Scope<'s>,
         scratch: &mut Scratch,
         key: &[u8],
+        failed: Option<Failed<'s>>,
     ) -> Option<Row> {
-        self.row_under(program, scope, scratch, (Some(key), None))
+        self.row_under(program, scope, scratch, Some(key), failed)
     }
 
-    fn row_under(
+    fn row_under<'s>(
         &self,
-        program: &Program,
-        scope: Scope<'_>,
+        program: &'s Program,
+        scope: Scope<'s>,
         scratch: &mut Scratch,
-        (key, failed): (Option<&[u8]>, Option<&str>),
+        key: Option<&[u8]>,
+        failed: Option<Failed<'s>>,
     ) -> Option<Row> {
-        let failed = failed.map(Cow::Borrowed);
-        let failed = match program.filter.as_ref().map(|it| scope.eval(it)) {
+        let message;
+        let filter = program.filter.as_ref().map(|it| match failed {
+            Some(Failed::Scope(other)) => other.eval(it),
+            _ => scope.eval(it),
+        });
+        let failed = match filter {
             None | Some(Datum::Boolean(true)) => failed,
-            Some(Datum::Error(message)) => Some(explained("WHERE", message)),
+            Some(Datum::Error(it)) => {
+                message = explained("WHERE", it);
+                Some(Failed::Row(&message))
+            }
             Some(_) => return None,
         };
         for (at, (output, data_type)) in self.outputs.iter().enumerate() {
-            if let Some(message) = &failed
+            if let Some(failed) = &failed
                 && !self.is_key[at]
             {
-                scratch.builder.push(Datum::Error(message), *data_type);
+                let datum = match failed {
+                    Failed::Row(message) => Datum::Error(message),
+                    Failed::Scope(other) => self.compute(program, *other, at, &mut scratch.text),
+                };
+                scratch.builder.push(datum, *data_type);
                 continue;
             }
             match *output {

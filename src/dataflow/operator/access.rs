@@ -45,18 +45,10 @@ pub(crate) enum ProbeKey<'r> {
     Error(Cow<'r, str>),
 }
 
-/// The secondary indexes each node keeps; access paths add what they need and nobody declared.
-pub(crate) type Indexes = Vec<Vec<Vec<usize>>>;
-
 impl Access {
-    /// The way to the rows of `node` whose columns have the values of other inputs' columns, pair by pair.
-    pub(crate) fn new(
-        graph: &Graph,
-        indexes: &mut Indexes,
-        node: NodeId,
-        on: &[(usize, InputColumn)],
-        inputs: &[NodeId],
-    ) -> Access {
+    /// The way to the rows of `node` whose columns have the values of other inputs' columns, pair by pair: its key, or
+    /// the index that the plan declares for it.
+    pub(crate) fn new(graph: &Graph, node: NodeId, on: &[(usize, InputColumn)], inputs: &[NodeId]) -> Access {
         let schema = &graph.nodes[node.0].schema;
         let source = |column: usize| on.iter().find(|(target, _)| *target == column).map(|(_, from)| *from);
         let covers = |columns: &[usize]| {
@@ -66,13 +58,11 @@ impl Access {
         let (path, key) = if covers(&key_columns) {
             (Path::Unique, schema.key.to_vec())
         } else {
-            let declared = indexes[node.0].iter().position(|it| covers(it));
-            let index = declared.unwrap_or_else(|| {
-                indexes[node.0].push(on.iter().map(|(target, _)| *target).collect());
-                indexes[node.0].len() - 1
-            });
-            let columns = indexes[node.0][index].iter().map(|it| KeyColumn::ascending(*it));
-            (Path::Index(index), columns.collect())
+            let declared = graph.nodes[node.0].indexes.iter().enumerate().find(|(_, it)| covers(it));
+            let Some((index, columns)) = declared else {
+                panic!("the plan declares no index of node {} for {on:?}", node.0);
+            };
+            (Path::Index(index), columns.iter().map(|it| KeyColumn::ascending(*it)).collect())
         };
         let part = |key: &KeyColumn| {
             let from = source(key.column)?;

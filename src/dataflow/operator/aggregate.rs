@@ -2,8 +2,8 @@
 
 use super::accumulator::{Accumulator, put_signed, signed};
 use super::map::sides;
-use super::{Context, Input};
-use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, RowBuilder, Schema, encode_datum};
+use super::{Context, Input, describe};
+use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, RowBuilder, encode_datum};
 use crate::dataflow::arrangement::{Hashed, PROBES};
 use crate::dataflow::expression::{CallResults, Scope, evaluate_calls, explained, is_fresh};
 use crate::plan::{Aggregate as Function, AggregateFunction, Graph, NodeId, Program};
@@ -256,14 +256,4 @@ fn extreme<'a>(context: &Context<'a>, node: NodeId, column: usize, prefix: &[u8]
     debug_assert!(matches!(function.function, AggregateFunction::Min | AggregateFunction::Max));
     let relation = &context.relations[node.0];
     relation.ordered.first(prefix).map_or(Datum::Null, |it| it.get(column, function.argument_type))
-}
-
-/// The key of a row, for people.
-fn describe(row: &Row, schema: &Schema) -> String {
-    let cell = |it: &KeyColumn| match row.get(it.column, schema.data_type(it.column)) {
-        Datum::Int(it) => it.to_string(),
-        Datum::Text(it) => it.to_owned(),
-        other => format!("{other:?}"),
-    };
-    schema.key.iter().map(cell).collect::<Vec<_>>().join(", ")
 }

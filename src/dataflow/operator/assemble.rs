@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use super::access::{Access, Indexes, ProbeKey};
+use super::access::{Access, ProbeKey};
 use super::{Context, Input};
 use crate::change::{Collation, DataType, Datum, Delta, KeyColumn, Row, encode_datum};
 use crate::dataflow::arrangement::{Hashed, NOT_FOUND, PROBES};
-use crate::dataflow::expression::{RowProgram, Scope, evaluate_calls, explained};
-use crate::plan::{Graph, InputColumn, JoinKind, Lookup, NodeId, Program, Scalar};
+use crate::dataflow::expression::{Failed, RowProgram, Scope, evaluate_calls, explained};
+use crate::plan::{Graph, InputColumn, JoinKind, Lookup, NodeId, Program, Scalar, has_call};
 
 /// Rows assembled at a time where calls run on Arrow batches.
 const CHUNK_WITH_CALLS: usize = 8192;
@@ -38,6 +38,8 @@ struct Running {
     /// From a row of the looked-up relation (as input 0) to the rows of `towards` that found it.
     back: Access,
     towards: usize,
+    /// Whether one key has several spellings, so that a change may leave driver rows behind that only the old one finds.
+    respelled: bool,
     condition_calls: bool,
 }
 
@@ -52,16 +54,9 @@ struct Pending {
 }
 
 impl Assemble {
-    pub(crate) fn new(
-        graph: &Graph,
-        indexes: &mut Indexes,
-        node: NodeId,
-        driver: NodeId,
-        lookups: &[Lookup],
-        program: &Program,
-    ) -> Assemble {
+    pub(crate) fn new(graph: &Graph, node: NodeId, driver: NodeId, lookups: &[Lookup], program: &Program) -> Assemble {
         let inputs: Vec<NodeId> = std::iter::once(driver).chain(lookups.iter().map(|it| it.node)).collect();
-        let running = lookups.iter().map(|it| Running::new(graph, indexes, it, &inputs)).collect();
+        let running = lookups.iter().map(|it| Running::new(graph, it, &inputs)).collect();
         let schema = &graph.nodes[node.0].schema;
         let source = &graph.nodes[driver.0].schema;
         let pairs = || schema.key.iter().zip(source.key.iter());
@@ -113,12 +108,12 @@ impl Assemble {
             }
         }
         for (lookup, deltas) in deltas[1..].iter().enumerate() {
-            let leads_to_one = self.lookups[lookup].towards == 0 && self.lookups[lookup].back.is_unique();
             for deltas in deltas.chunks(PROBES) {
                 let rows = deltas.iter().filter_map(|it| it.new.as_ref().or(it.old.as_ref()));
-                match leads_to_one {
-                    true => self.gather_each(driver, lookup, rows, &mut touched),
-                    false => rows.for_each(|row| self.gather(context, lookup, row, &mut touched)),
+                self.gather_all(context, lookup, rows, &mut touched);
+                if self.lookups[lookup].respelled {
+                    let before = deltas.iter().filter(|it| it.new.is_some()).filter_map(|it| it.old.as_ref());
+                    self.gather_all(context, lookup, before, &mut touched);
                 }
             }
         }
@@ -132,14 +127,19 @@ impl Assemble {
         self.touched = touched;
     }
 
-    /// Follows changed rows of look-up number `lookup` back to the one driver row each of them may have.
-    fn gather_each<'r>(
+    /// Follows changed rows of look-up number `lookup` back to the driver rows.
+    fn gather_all<'r>(
         &mut self,
-        driver: &Hashed,
+        context: &Context<'_>,
         lookup: usize,
         rows: impl Iterator<Item = &'r Row>,
         touched: &mut Vec<u32>,
     ) {
+        let running = &self.lookups[lookup];
+        if running.towards > 0 || !running.back.is_unique() {
+            return rows.for_each(|row| self.gather(context, lookup, row, touched));
+        }
+        let driver = &context.relations[self.inputs[0].0].hashed;
         self.keys.clear();
         self.probes.clear();
         for row in rows {
@@ -152,7 +152,7 @@ impl Assemble {
         touched.extend(self.probes.iter().map(|it| it.slot).filter(|it| *it != NOT_FOUND));
     }
 
-    /// Follows a changed row of look-up number `lookup` back to the driver rows.
+    /// Follows one changed row back.
     fn gather(&mut self, context: &Context<'_>, lookup: usize, row: &Row, touched: &mut Vec<u32>) {
         let back = &self.lookups[lookup].back;
         self.keys.clear();
@@ -194,12 +194,14 @@ impl Assemble {
             self.dropped.push(row.is_none());
             inputs[at * width] = row.map_or(Input::Absent, Input::Row);
         }
+        let mut any_failed = false;
         for (at, lookup) in lookups.iter().enumerate() {
-            self.look_up(context, at, width, inputs);
+            let mut failed = self.look_up(context, at, width, inputs);
             if let Some(condition) = &lookup.condition {
-                self.check(condition, program, at, width, inputs);
+                failed |= self.check(condition, program, at, width, inputs);
             }
             if lookup.kind == JoinKind::Inner {
+                any_failed |= failed;
                 let found = inputs.iter().skip(at + 1).step_by(width);
                 self.dropped.iter_mut().zip(found).for_each(|(it, found)| *it |= matches!(found, Input::Absent));
             }
@@ -227,7 +229,8 @@ impl Assemble {
             } else {
                 let scope = Scope { inputs: &inputs[row * width..(row + 1) * width], calls: &calls, row };
                 let key = &self.keys[probe.start as usize..probe.end as usize];
-                self.rows.row_with_key(program, scope, &mut scratch, key)
+                let failed = if any_failed { failure(lookups, scope.inputs) } else { None };
+                self.rows.row_with_key(program, scope, &mut scratch, key, failed)
             };
             if old != new.as_ref() {
                 out.push(Delta { old: old.cloned(), new });
@@ -235,9 +238,10 @@ impl Assemble {
         }
     }
 
-    /// Fills in input number `lookup` + 1 of every row of the chunk.
-    fn look_up<'r>(&mut self, context: &Context<'r>, lookup: usize, width: usize, inputs: &mut [Input<'r>]) {
+    /// Fills in input number `lookup` + 1 of every row of the chunk; whether there is one that cannot be looked for.
+    fn look_up<'r>(&mut self, context: &Context<'r>, lookup: usize, width: usize, inputs: &mut [Input<'r>]) -> bool {
         let found = &context.relations[self.inputs[lookup + 1].0].hashed;
+        let mut any_failed = false;
         self.keys.clear();
         self.probes.clear();
         for (row, inputs) in inputs.chunks_exact_mut(width).enumerate() {
@@ -246,7 +250,9 @@ impl Assemble {
             }
             let start = self.keys.len() as u32;
             let running = &self.lookups[lookup];
-            if let Some(Input::Row(it)) = running.carried.map(|it| &inputs[it]) {
+            if let Some(Input::Row(it)) = running.carried.map(|it| &inputs[it])
+                && !it.has_errors()
+            {
                 self.keys.extend_from_slice(it.key());
                 self.plan(row, start, found);
                 continue;
@@ -254,7 +260,10 @@ impl Assemble {
             match running.access.encode(inputs, &mut self.keys) {
                 ProbeKey::Complete => self.plan(row, start, found),
                 ProbeKey::Null => {}
-                ProbeKey::Error(message) => inputs[lookup + 1] = Input::Error(message),
+                ProbeKey::Error(message) => {
+                    inputs[lookup + 1] = Input::Error(message);
+                    any_failed = true;
+                }
             }
         }
         self.settle(found);
@@ -263,6 +272,7 @@ impl Assemble {
                 inputs[probe.row as usize * width + lookup + 1] = Input::Row(row);
             }
         }
+        any_failed
     }
 
     /// Notes the probe of `keys[start..]` for row number `row`.
@@ -285,12 +295,20 @@ impl Assemble {
         }
     }
 
-    /// Takes found rows out again for which the look-up's condition is not true.
-    fn check(&self, condition: &Scalar, program: &Program, lookup: usize, width: usize, inputs: &mut [Input<'_>]) {
+    /// Takes found rows out again for which the look-up's condition is not true; whether it failed for one.
+    fn check(
+        &self,
+        condition: &Scalar,
+        program: &Program,
+        lookup: usize,
+        width: usize,
+        inputs: &mut [Input<'_>],
+    ) -> bool {
         let calls = match self.lookups[lookup].condition_calls {
             true => evaluate_calls(program, inputs, width),
             false => Vec::new(),
         };
+        let mut any_failed = false;
         for (row, inputs) in inputs.chunks_exact_mut(width).enumerate() {
             if !matches!(inputs[lookup + 1], Input::Row(_)) {
                 continue;
@@ -300,17 +318,19 @@ impl Assemble {
                 Datum::Error(message) => Input::Error(Cow::Owned(explained("join condition", message).into_owned())),
                 _ => Input::Absent,
             };
+            any_failed |= matches!(verdict, Input::Error(_));
             inputs[lookup + 1] = verdict;
         }
+        any_failed
     }
 }
 
 impl Running {
-    fn new(graph: &Graph, indexes: &mut Indexes, lookup: &Lookup, inputs: &[NodeId]) -> Running {
+    fn new(graph: &Graph, lookup: &Lookup, inputs: &[NodeId]) -> Running {
         let schema = &graph.nodes[lookup.node.0].schema;
         let probed = schema.key.iter().map(|it| it.column);
         let on: Vec<_> = probed.clone().zip(lookup.key.iter().copied()).collect();
-        let access = Access::new(graph, indexes, lookup.node, &on, inputs);
+        let access = Access::new(graph, lookup.node, &on, inputs);
         let towards = lookup.reverse.unwrap_or(0);
         let targets: Vec<usize> = match lookup.reverse {
             None => graph.nodes[inputs[0].0].schema.key.iter().map(|it| it.column).collect(),
@@ -323,15 +343,24 @@ impl Running {
                 back.push((target, InputColumn { input: 0, column }));
             }
         }
-        let back = Access::new(graph, indexes, inputs[towards], &back, &[lookup.node]);
+        let back = Access::new(graph, inputs[towards], &back, &[lookup.node]);
         Running {
             carried: access.carried(graph, inputs),
             access,
             back,
             towards,
-            condition_calls: lookup.condition.as_ref().is_some_and(super::uses_calls),
+            respelled: schema.key.iter().any(|it| schema.columns[it.column].collation != Collation::Binary),
+            condition_calls: lookup.condition.as_ref().is_some_and(has_call),
         }
     }
+}
+
+/// What an inner look-up that cannot be made makes of a row: nobody knows whether it exists.
+fn failure<'s>(lookups: &[Lookup], inputs: &'s [Input<'s>]) -> Option<Failed<'s>> {
+    lookups.iter().zip(&inputs[1..]).find_map(|it| match it {
+        (Lookup { kind: JoinKind::Inner, .. }, Input::Error(message)) => Some(Failed::Row(message)),
+        _ => None,
+    })
 }
 
 fn encode_output_key(parts: &[(usize, DataType, KeyColumn, Collation)], driver: &Row, out: &mut Vec<u8>) {

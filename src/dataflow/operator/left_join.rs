@@ -3,13 +3,13 @@
 //! A changed left row takes all its old combinations back and brings all its new ones; a changed right row touches
 //! only its own combinations, and the row without a match where the presence of matches changed.
 
-use super::access::{Access, Indexes, ProbeKey};
-use super::pairs::Pairs;
+use super::access::{Access, ProbeKey};
+use super::pairs::{Failure, Pairs};
 use super::{Context, Input};
 use crate::change::{Datum, Delta, Row};
 use crate::dataflow::arrangement::Side;
 use crate::dataflow::expression::{RowProgram, Scope, evaluate_calls, explained};
-use crate::plan::{Graph, InputColumn, NodeId, Program, Scalar};
+use crate::plan::{Graph, InputColumn, NodeId, Program, Scalar, has_call};
 
 /// A running left join.
 #[derive(Debug)]
@@ -26,7 +26,6 @@ pub(crate) struct LeftJoin {
 impl LeftJoin {
     pub(crate) fn new(
         graph: &Graph,
-        indexes: &mut Indexes,
         node: NodeId,
         (left, right): (NodeId, NodeId),
         on: &[(usize, usize)],
@@ -38,9 +37,9 @@ impl LeftJoin {
         let schemas = [&graph.nodes[left.0].schema, &graph.nodes[right.0].schema];
         LeftJoin {
             left,
-            to_right: Access::new(graph, indexes, right, &rightward, &[left]),
-            to_left: Access::new(graph, indexes, left, &leftward, &[right]),
-            condition_calls: condition.is_some_and(super::uses_calls),
+            to_right: Access::new(graph, right, &rightward, &[left]),
+            to_left: Access::new(graph, left, &leftward, &[right]),
+            condition_calls: condition.is_some_and(has_call),
             rows: RowProgram::new(program, &graph.nodes[node.0].schema, &schemas),
         }
     }
@@ -109,13 +108,13 @@ impl<'r> Work<'r, '_> {
         match self.verdict(&inputs) {
             Ok(true) => self.pairs.push(&inputs, insert),
             Ok(false) => return false,
-            Err(message) => self.pairs.push_failed(&inputs, insert, message),
+            Err(message) => self.pairs.push_failed(&inputs, insert, Failure::Optional(message)),
         }
         true
     }
 
-    /// Whether the condition is true of a combination. One that cannot be computed is a match whose columns, but for
-    /// the key, are that error, as with a filter.
+    /// Whether the condition is true of a combination. One that cannot be computed is a match, in which the right row's
+    /// columns, but for the key, are that error.
     fn verdict(&self, inputs: &[Input<'r>; 2]) -> Result<bool, String> {
         let Some(condition) = self.condition else { return Ok(true) };
         let calls = if self.join.condition_calls { evaluate_calls(self.program, inputs, 2) } else { Vec::new() };
@@ -154,13 +153,15 @@ impl<'r> Work<'r, '_> {
 
     /// What changed right rows of one key do to one unchanged left row.
     fn right_of(&mut self, left: &'r Row, changes: &[(Vec<u8>, &'r Row, bool)]) {
-        let before = self.present(left, Side::Old);
-        let after = self.present(left, Side::New);
+        let [mut was, mut is] = [false; 2];
         for (_, right, insert) in changes {
-            self.pair(left, right, *insert);
+            let matches = self.pair(left, right, *insert);
+            *(if *insert { &mut is } else { &mut was }) |= matches;
         }
-        if before != after {
-            self.pairs.push(&[Input::Row(left), Input::Absent], before);
+        // Right rows that did not change decide only where the changed ones matched on one side alone. They are looked
+        // for on the other side, where no changed row matches.
+        if was != is && !self.present(left, if was { Side::New } else { Side::Old }) {
+            self.pairs.push(&[Input::Row(left), Input::Absent], was);
         }
     }
 

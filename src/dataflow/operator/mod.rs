@@ -16,12 +16,10 @@ mod top_n;
 
 use std::cell::RefCell;
 
-pub(crate) use access::Indexes;
-
 use super::arrangement::{Hashed, Ordered};
 use super::expression::{Input, Scratch};
-use crate::change::{Delta, Row};
-use crate::plan::{Graph, NodeId, Operator, Scalar};
+use crate::change::{Datum, Delta, KeyColumn, Row, Schema};
+use crate::plan::{Graph, NodeId, Operator};
 
 /// The output of one node: its rows where they are kept in memory, and this epoch's deltas, sorted by key.
 #[derive(Debug, Default)]
@@ -54,8 +52,8 @@ pub(crate) enum Running {
 }
 
 impl Running {
-    /// The running twin of node `id`; what it needs to probe is added to `indexes`.
-    pub(crate) fn new(graph: &Graph, id: NodeId, indexes: &mut Indexes) -> Running {
+    /// The running twin of node `id`.
+    pub(crate) fn new(graph: &Graph, id: NodeId) -> Running {
         let schema = |it: NodeId| &graph.nodes[it.0].schema;
         match &graph.nodes[id.0].operator {
             Operator::Table(_) | Operator::Arrange { .. } => Running::Pass,
@@ -63,14 +61,14 @@ impl Running {
                 Running::Map(map::Map::new(program, schema(id), schema(*input)))
             }
             Operator::Assemble { driver, lookups, program } => {
-                Running::Assemble(assemble::Assemble::new(graph, indexes, id, *driver, lookups, program))
+                Running::Assemble(assemble::Assemble::new(graph, id, *driver, lookups, program))
             }
             Operator::Join { inputs, conditions, terms, program } => {
-                Running::Join(join::Join::new(graph, indexes, id, inputs, (conditions, terms), program))
+                Running::Join(join::Join::new(graph, id, inputs, (conditions, terms), program))
             }
             Operator::LeftJoin { left, right, on, condition, program } => {
                 let filter = (condition.as_ref(), program);
-                Running::LeftJoin(left_join::LeftJoin::new(graph, indexes, id, (*left, *right), on, filter))
+                Running::LeftJoin(left_join::LeftJoin::new(graph, id, (*left, *right), on, filter))
             }
             Operator::Aggregate { input, groups, aggregates, .. } => {
                 Running::Aggregate(aggregate::Aggregate::new(graph, id, *input, *groups, aggregates))
@@ -119,6 +117,15 @@ impl Running {
         }
     }
 
+    /// Whether hydration must see this row of input number `input`: of the later inputs of a join, which are looked up,
+    /// only rows that join nothing.
+    pub(crate) fn streams(&self, input: usize, row: &Row) -> bool {
+        match self {
+            Running::Join(join) => input == 0 || join.error(input, row).is_some(),
+            _ => true,
+        }
+    }
+
     /// The one row of a global aggregate over nothing.
     pub(crate) fn empty(&mut self, context: &Context<'_>, operator: &Operator) -> Option<Row> {
         match (self, operator) {
@@ -128,16 +135,12 @@ impl Running {
     }
 }
 
-/// Whether a scalar needs the results of calls.
-fn uses_calls(scalar: &Scalar) -> bool {
-    match scalar {
-        Scalar::Call(..) => true,
-        Scalar::Column(..) | Scalar::Literal(..) => false,
-        Scalar::And(parts) | Scalar::Or(parts) | Scalar::Coalesce(parts, _) => parts.iter().any(uses_calls),
-        Scalar::Not(it) | Scalar::IsNull(it) | Scalar::Negate(it, _) | Scalar::Cast(it, _) => uses_calls(it),
-        Scalar::Compare(_, a, b) | Scalar::Arithmetic(_, a, b, _) => uses_calls(a) || uses_calls(b),
-        Scalar::Case { branches, otherwise, .. } => {
-            branches.iter().any(|(a, b)| uses_calls(a) || uses_calls(b)) || otherwise.as_deref().is_some_and(uses_calls)
-        }
-    }
+/// The key of a row, for people; different keys are told differently.
+pub(crate) fn describe(row: &Row, schema: &Schema) -> String {
+    let cell = |it: &KeyColumn| match row.get(it.column, schema.data_type(it.column)) {
+        Datum::Int(it) => it.to_string(),
+        Datum::Text(it) => format!("'{}'", it.replace('\'', "''")),
+        other => format!("{other:?}"),
+    };
+    schema.key.iter().map(cell).collect::<Vec<_>>().join(", ")
 }

@@ -1,12 +1,23 @@
 //! What joins produce on the way: combinations of input rows with a sign, turned into at most one delta a key.
 
+use std::borrow::Cow;
+
 use super::{Context, Input};
 use crate::change::{Delta, Row};
-use crate::dataflow::expression::{RowProgram, Scope, evaluate_calls};
+use crate::dataflow::expression::{Failed, RowProgram, Scope, Scratch, evaluate_calls};
 use crate::plan::Program;
 
 /// Combinations evaluated at a time.
 const CHUNK: usize = 4096;
+
+/// What a condition that cannot be computed makes of a combination. The key stays as it is.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nobody knows whether the row exists: all of it is this error.
+    Row(String),
+    /// The row exists, but what the last, optional input has to say in it is this error.
+    Optional(String),
+}
 
 /// Signed combinations of input rows, and the signed rows made of them.
 pub(crate) struct Pairs<'r, 'p> {
@@ -17,7 +28,7 @@ pub(crate) struct Pairs<'r, 'p> {
     inputs: Vec<Input<'r>>,
     signs: Vec<bool>,
     /// Combinations whose condition could not be computed, by place.
-    failed: Vec<(usize, String)>,
+    failed: Vec<(usize, Failure)>,
     produced: Vec<(Row, bool)>,
 }
 
@@ -36,9 +47,9 @@ impl<'r, 'p> Pairs<'r, 'p> {
         }
     }
 
-    /// The same for one whose columns, but for the key, are an error.
-    pub(crate) fn push_failed(&mut self, inputs: &[Input<'r>], insert: bool, message: String) {
-        self.failed.push((self.signs.len(), message));
+    /// The same for one whose condition cannot be computed.
+    pub(crate) fn push_failed(&mut self, inputs: &[Input<'r>], insert: bool, failure: Failure) {
+        self.failed.push((self.signs.len(), failure));
         self.push(inputs, insert);
     }
 
@@ -47,9 +58,10 @@ impl<'r, 'p> Pairs<'r, 'p> {
         let mut scratch = self.context.scratch.borrow_mut();
         for (row, (inputs, insert)) in self.inputs.chunks_exact(self.width).zip(&self.signs).enumerate() {
             let scope = Scope { inputs, calls: &calls, row };
-            let failed = self.failed.binary_search_by_key(&row, |(at, _)| *at).ok();
-            let failed = failed.map(|it| self.failed[it].1.as_str());
-            let image = self.rows.row(self.program, scope, &mut scratch, failed);
+            let image = match self.failed.binary_search_by_key(&row, |(at, _)| *at) {
+                Err(_) => self.rows.row(self.program, scope, &mut scratch, None),
+                Ok(at) => failed_row(self.program, self.rows, scope, &mut scratch, &self.failed[at].1),
+            };
             self.produced.extend(image.map(|it| (it, *insert)));
         }
         self.inputs.clear();
@@ -62,6 +74,25 @@ impl<'r, 'p> Pairs<'r, 'p> {
         self.evaluate();
         consolidate(self.produced, out);
     }
+}
+
+fn failed_row(
+    program: &Program,
+    rows: &RowProgram,
+    scope: Scope<'_>,
+    scratch: &mut Scratch,
+    failure: &Failure,
+) -> Option<Row> {
+    let message = match failure {
+        Failure::Row(message) => return rows.row(program, scope, scratch, Some(Failed::Row(message))),
+        Failure::Optional(message) => message,
+    };
+    let mut inputs = scope.inputs.to_vec();
+    if let Some(optional) = inputs.last_mut() {
+        *optional = Input::Error(Cow::Borrowed(message));
+    }
+    let calls = evaluate_calls(program, &inputs, inputs.len());
+    rows.row(program, scope, scratch, Some(Failed::Scope(Scope { inputs: &inputs, calls: &calls, row: 0 })))
 }
 
 /// Cancels equal rows of opposite signs; what is left of a key is at most one row gone and one that appeared.

@@ -1,4 +1,5 @@
-//! Top-n per group: the first rows of each touched group of an ordered relation, before and after, compared.
+//! Top-n per group: the first rows of each touched group of an ordered relation, before and after, compared from the first
+//! change on.
 
 use super::{Context, Relation};
 use crate::change::{DataType, Datum, Delta, Row, RowBuilder, Schema, prefix_end};
@@ -12,7 +13,8 @@ pub(crate) struct TopN {
     input: NodeId,
     groups: usize,
     skip: usize,
-    take: usize,
+    /// How many rows of a group are read, those that are skipped with them.
+    end: usize,
     outputs: Vec<(Option<usize>, DataType)>,
 }
 
@@ -32,7 +34,7 @@ impl TopN {
             input,
             groups,
             skip: usize::try_from(offset).unwrap_or(usize::MAX),
-            take: usize::try_from(limit).unwrap_or(usize::MAX),
+            end: usize::try_from(offset.saturating_add(limit)).unwrap_or(usize::MAX),
             outputs: typed.map(|(output, column)| (*output, column.data_type)).collect(),
         }
     }
@@ -49,9 +51,14 @@ impl TopN {
             if last.as_ref() == Some(&prefix) {
                 continue;
             }
-            let old = self.list(context, relation, Side::Old, &prefix, deltas);
-            let new = self.list(context, relation, Side::New, &prefix, deltas);
-            difference(old, new, out);
+            // Rows before the group's first change stay as they are; behind the last row that counts nothing changes.
+            let rows = relation.ordered.group(Side::New, &prefix, deltas).take(self.end);
+            let same = rows.take_while(|it| it.key() < delta.key()).count();
+            if same < self.end {
+                let old = self.list(context, relation, (Side::Old, same), &prefix, deltas);
+                let new = self.list(context, relation, (Side::New, same), &prefix, deltas);
+                difference(old, new, out);
+            }
             last = Some(prefix.clone());
         }
     }
@@ -68,7 +75,7 @@ impl TopN {
         let mut next = relation.ordered.first(&[]);
         while let Some(row) = next {
             self.prefix(schema, row, &mut prefix);
-            let rows = self.list(context, relation, Side::New, &prefix, &[]);
+            let rows = self.list(context, relation, (Side::New, 0), &prefix, &[]);
             if !rows.is_empty() {
                 emit(rows.into_iter().map(Delta::insert).collect())?;
             }
@@ -83,19 +90,19 @@ impl TopN {
         crate::change::encode_key(parts, &schema.columns, |it| row.get(it, schema.data_type(it)), out);
     }
 
-    /// The output rows of one group on one side, sorted by key.
+    /// The output rows of one group on one side, sorted by key; the first `same` rows are left out.
     fn list(
         &self,
         context: &Context<'_>,
         relation: &Relation,
-        side: Side,
+        (side, same): (Side, usize),
         prefix: &[u8],
         deltas: &[Delta],
     ) -> Vec<Row> {
         let schema = &context.graph.nodes[self.node.0].schema;
         let mut builder = RowBuilder::new();
         let mut key = Vec::new();
-        let rows = relation.ordered.group(side, prefix, deltas).enumerate().skip(self.skip).take(self.take);
+        let rows = relation.ordered.group(side, prefix, deltas).enumerate().take(self.end).skip(self.skip.max(same));
         let mut rows: Vec<Row> = rows
             .map(|(at, row)| {
                 let number = Datum::Int(at as i64 + 1);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Rows;
 use crate::change::{Datum, Row, RowBuilder, Schema, Value, encode_key};
 use crate::dataflow::expression::{Input, Scope};
+use crate::dataflow::operator::describe;
 use crate::plan::*;
 
 /// All nodes' rows from the tables in `state`.
@@ -29,11 +30,20 @@ pub(super) fn recompute(graph: &Graph, state: &[Rows]) -> Vec<Rows> {
             }),
             Operator::Assemble { driver, lookups, program } => all[driver.0].values().for_each(|row| {
                 let inputs = assemble(graph, &all, row, lookups);
-                emit(inputs.and_then(|it| image(program, &node.schema, &it, None)));
+                emit(inputs.and_then(|(it, failed)| image(program, &node.schema, &it, failed.as_deref())));
             }),
             Operator::Join { inputs, conditions, program, .. } => {
-                let mut fixed = Vec::new();
-                join(graph, &all, (inputs, conditions), &mut fixed, &mut |it| {
+                for (at, input) in inputs.iter().enumerate() {
+                    let schema = &graph.nodes[input.0].schema;
+                    for row in all[input.0].values() {
+                        let Some(message) = join_error(schema, at, row, conditions) else { continue };
+                        let message = format!("{message} (row {} of input {})", describe(row, schema), at + 1);
+                        let mut alone = vec![Input::Error(Cow::Borrowed(&message[..])); inputs.len()];
+                        alone[at] = Input::Row(row);
+                        emit(image(program, &node.schema, &alone, Some(&message)));
+                    }
+                }
+                join(graph, &all, (inputs, conditions), &mut Vec::new(), &mut |it| {
                     emit(image(program, &node.schema, it, None))
                 });
             }
@@ -42,7 +52,10 @@ pub(super) fn recompute(graph: &Graph, state: &[Rows]) -> Vec<Rows> {
                 for row in all[left.0].values() {
                     let rights = all[right.0].values();
                     for (inputs, failed) in left_join(schemas, row, rights, on, condition.as_ref()) {
-                        emit(image(program, &node.schema, &inputs, failed.as_deref()));
+                        emit(match failed {
+                            None => image(program, &node.schema, &inputs, None),
+                            Some(message) => without_right(program, &node.schema, &inputs, message),
+                        });
                     }
                 }
             }
@@ -114,6 +127,18 @@ fn image(program: &Program, schema: &Schema, inputs: &[Input<'_>], failed: Optio
     Some(build(schema, &cells))
 }
 
+/// The row of a left join whose condition is an error: but for the key, all of the right side is that error.
+fn without_right(program: &Program, schema: &Schema, inputs: &[Input<'_>; 2], message: String) -> Option<Row> {
+    let failed = [inputs[0].clone(), Input::Error(Cow::Owned(message))];
+    let image = image(program, schema, &failed, None)?;
+    let keys = values(program, inputs);
+    let cell = |(at, key): (usize, Value)| match schema.key.iter().any(|it| it.column == at) {
+        true => key,
+        false => image.get(at, schema.data_type(at)).to_value(),
+    };
+    Some(build(schema, &keys.into_iter().enumerate().map(cell).collect::<Vec<_>>()))
+}
+
 /// An error, said with the text of the expression it arose in.
 fn told(text: &str, message: &str) -> String {
     if message.contains(": ") { message.into() } else { format!("{text}: {message}") }
@@ -123,14 +148,24 @@ fn equal(left: Datum<'_>, right: Datum<'_>) -> bool {
     !matches!(left, Datum::Null | Datum::Error(_)) && left == right
 }
 
-fn assemble<'a>(graph: &Graph, all: &'a [Rows], row: &'a Row, lookups: &[Lookup]) -> Option<Vec<Input<'a>>> {
+/// The inputs of a row, and the error for which nobody knows whether it exists.
+fn assemble<'a>(
+    graph: &Graph,
+    all: &'a [Rows],
+    row: &'a Row,
+    lookups: &[Lookup],
+) -> Option<(Vec<Input<'a>>, Option<String>)> {
     let mut inputs = vec![Input::Row(row)];
+    let mut failed = None;
     for lookup in lookups {
         let schema = &graph.nodes[lookup.node.0].schema;
         let key = (lookup.key[0], schema.key[0].column);
         let data_type = schema.data_type(key.1);
         let probe = inputs[key.0.input].cell(key.0.column, data_type).to_value();
         if let Value::Error(message) = probe {
+            if lookup.kind == JoinKind::Inner {
+                failed.get_or_insert(message.clone());
+            }
             inputs.push(Input::Error(Cow::Owned(message)));
             continue;
         }
@@ -139,7 +174,13 @@ fn assemble<'a>(graph: &Graph, all: &'a [Rows], row: &'a Row, lookups: &[Lookup]
         inputs.push(found.map_or(Input::Absent, Input::Row));
         if let (Some(_), Some(condition)) = (found, &lookup.condition) {
             let verdict = match (Scope { inputs: &inputs, calls: &[], row: 0 }).eval(condition) {
-                Datum::Error(message) => Some(Input::Error(Cow::Owned(told("join condition", message)))),
+                Datum::Error(message) => {
+                    let message = told("join condition", message);
+                    if lookup.kind == JoinKind::Inner {
+                        failed.get_or_insert(message.clone());
+                    }
+                    Some(Input::Error(Cow::Owned(message)))
+                }
                 Datum::Boolean(true) => None,
                 _ => Some(Input::Absent),
             };
@@ -152,7 +193,17 @@ fn assemble<'a>(graph: &Graph, all: &'a [Rows], row: &'a Row, lookups: &[Lookup]
             return None;
         }
     }
-    Some(inputs)
+    Some((inputs, failed))
+}
+
+/// The error in one of the columns by which a row is joined.
+fn join_error<'r>(schema: &Schema, input: usize, row: &'r Row, conditions: &[JoinCondition]) -> Option<&'r str> {
+    let sides = conditions.iter().flat_map(|it| [it.left, it.right]).filter(|it| it.input == input);
+    let columns: BTreeSet<usize> = sides.map(|it| it.column).collect();
+    columns.into_iter().find_map(|it| match row.get(it, schema.data_type(it)) {
+        Datum::Error(message) => Some(message),
+        _ => None,
+    })
 }
 
 fn join<'a>(
@@ -163,6 +214,7 @@ fn join<'a>(
     emit: &mut dyn FnMut(&[Input<'a>]),
 ) {
     let Some(node) = nodes.get(fixed.len()) else {
+        // An error equals nothing.
         let cell = |it: InputColumn| {
             fixed[it.input].cell(it.column, graph.nodes[nodes[it.input].0].schema.data_type(it.column))
         };

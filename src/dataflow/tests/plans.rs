@@ -88,6 +88,7 @@ pub(super) fn everything() -> (Graph, usize) {
     let sums = aggregates(&mut it, b);
     assemblies(&mut it, (a, b, c), arranged, sums);
     joins(&mut it, (a, b, c), arranged);
+    failing_keys(&mut it, (a, b), arranged, sums);
     unions(&mut it, (a, b), arranged);
     (it.0, 3)
 }
@@ -198,6 +199,51 @@ fn joins(it: &mut Builder, (a, b, _): (NodeId, NodeId, NodeId), arranged: NodeId
     let program = program(None, vec![col(0, 1), col(1, 0), col(1, 2)]);
     let left = Operator::LeftJoin { left: arranged, right: a, on: vec![(2, 1)], condition: None, program };
     it.add("left join with errors", left, schema(&[INT; 3], up(&[0, 1])), &[]);
+}
+
+/// Joins and look-ups by columns, also key columns, that may be errors.
+fn failing_keys(it: &mut Builder, (a, b): (NodeId, NodeId), arranged: NodeId, sums: NodeId) {
+    let at = |input, column| InputColumn { input, column };
+    let probe = |input, column, from| Probe { input, on: vec![(column, from)], unique: false };
+    let on = |left, right| JoinCondition { left, right };
+    // Three inputs in a circle: each pair of them is compared.
+    let conditions = vec![on(at(0, 2), at(1, 1)), on(at(1, 2), at(2, 2)), on(at(2, 0), at(0, 0))];
+    let terms = vec![
+        vec![probe(1, 1, at(0, 2)), probe(2, 2, at(1, 2))],
+        vec![probe(0, 2, at(1, 1)), probe(2, 0, at(0, 0))],
+        vec![probe(0, 0, at(2, 0)), probe(1, 1, at(0, 2))],
+    ];
+    let filter = Some(compare(Comparison::NotEqual, col(1, 1), lit(4)));
+    let program_of_three = program(filter, vec![col(0, 1), col(1, 0), col(2, 1), col(1, 2), col(0, 2)]);
+    let inputs = vec![arranged, a, arranged];
+    let join = Operator::Join { inputs, conditions, terms, program: program_of_three };
+    it.add("join in a circle", join, schema(&[INT; 5], up(&[0, 1, 2])), &[]);
+
+    let present = Some(Scalar::Not(Box::new(Scalar::IsNull(Box::new(col(0, 1))))));
+    let aggregates = vec![function(AggregateFunction::CountAll, None, None)];
+    let grouping = program(present, vec![ten_by(col(0, 1))]);
+    let groups = Operator::Aggregate { input: b, program: grouping, groups: 1, aggregates };
+    let mut keyed = schema(&[INT, INT, DataType::Bytes], up(&[0]));
+    let mut columns = keyed.columns.to_vec();
+    columns[0].nullable = false;
+    keyed.columns = columns.into();
+    let groups = it.add("keyed by what may fail", groups, keyed, &[]);
+    // The groups' part of the key is taken from the other side.
+    let terms = vec![vec![probe(1, 2, at(0, 0))], vec![probe(0, 0, at(1, 2))]];
+    let outputs = vec![col(1, 2), col(1, 1), col(0, 1), lit(7)];
+    let join = Operator::Join {
+        inputs: vec![groups, arranged],
+        conditions: vec![on(at(0, 0), at(1, 2))],
+        terms,
+        program: program(None, outputs),
+    };
+    it.add("join of failing keys", join, schema(&[INT; 4], up(&[0, 1])), &[]);
+    for kind in [JoinKind::Inner, JoinKind::Left] {
+        let lookups = vec![lookup(sums, kind, (0, 0), None)];
+        let outputs = vec![col(0, 0), col(0, 1), col(1, 1)];
+        let assemble = Operator::Assemble { driver: groups, lookups, program: program(None, outputs) };
+        it.add("assemble by failing keys", assemble, schema(&[INT; 3], up(&[0])), &[]);
+    }
 }
 
 fn unions(it: &mut Builder, (a, b): (NodeId, NodeId), arranged: NodeId) {

@@ -6,12 +6,17 @@ use vantage::catalog::Relation;
 use vantage::change::{DataType, Datum, pow10};
 use vantage::store::{Epoch, KeyRange};
 
+use super::owner::FIRST_DAY;
+
 /// The relation's rows as of `epoch`, printed and sorted.
 pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
     let rows = epoch.scan(relation.id, &KeyRange::all(), false, usize::MAX).expect("readable epoch");
     let print = |index: usize, row: &vantage::change::Row| match row.get(index, relation.schema.data_type(index)) {
         Datum::Null => "NULL".to_string(),
         Datum::Boolean(it) => i64::from(it).to_string(),
+        Datum::Int(it) if relation.schema.data_type(index) == DataType::Date => {
+            format!("'2024-01-0{}'", it - FIRST_DAY)
+        }
         Datum::Int(it) => it.to_string(),
         Datum::Float(it) => float(it),
         Datum::Text(it) => format!("'{it}'"),

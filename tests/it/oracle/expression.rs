@@ -41,21 +41,39 @@ pub(super) fn value(rng: &mut SmallRng, scope: Scope<'_>, kind: Kind, depth: u32
         Kind::Text => {
             let (left, right) = (below(Kind::Text), below(Kind::Text));
             let condition = condition(rng, scope, depth - 1);
-            match rng.random_range(0..5) {
+            match rng.random_range(0..6) {
                 0 => format!("({left} || {right})"),
                 // Not upper(): SQLite changes the case of ASCII only.
                 1 => format!("trim({left})"),
                 2 => format!("coalesce({left}, {right})"),
                 3 => format!("CASE WHEN {condition} THEN {left} END"),
+                4 => format!("lower({left})"),
                 _ => format!("replace({left}, 'x', 'yy')"),
             }
         }
-        Kind::Real => {
-            let (left, right) = (below(Kind::Real), below(Kind::Real));
+        Kind::Real | Kind::Decimal => {
+            let (left, right) = (below(kind), below(kind));
             match rng.random_range(0..3) {
                 0 => format!("({left} + {right})"),
                 1 => format!("coalesce({left}, {right})"),
                 _ => format!("(- {left})"),
+            }
+        }
+        Kind::Bool => {
+            let (left, right) = (below(Kind::Bool), below(Kind::Bool));
+            match rng.random_range(0..3) {
+                0 => format!("(NOT {left})"),
+                1 => format!("coalesce({left}, {right})"),
+                _ => format!("({})", condition(rng, scope, depth - 1)),
+            }
+        }
+        // A date that is written as text is text to PostgreSQL, where nothing says otherwise.
+        Kind::Date if fields.is_empty() => literal(rng, kind),
+        Kind::Date => {
+            let (left, right) = (&pick(rng, &fields).name, &pick(rng, &fields).name);
+            match rng.random_bool(0.5) {
+                true => format!("coalesce({left}, {right})"),
+                false => format!("CASE WHEN {} THEN {left} ELSE {right} END", condition(rng, scope, depth - 1)),
             }
         }
     }
@@ -63,7 +81,19 @@ pub(super) fn value(rng: &mut SmallRng, scope: Scope<'_>, kind: Kind, depth: u32
 
 /// A condition, three-valued like any other.
 pub(super) fn condition(rng: &mut SmallRng, scope: Scope<'_>, depth: u32) -> String {
-    let kind = if fields_of(scope, Kind::Text).is_empty() || rng.random_bool(0.7) { Kind::Int } else { Kind::Text };
+    let others = [Kind::Text, Kind::Text, Kind::Bool, Kind::Date, Kind::Decimal];
+    let kind = *pick(rng, &others);
+    let kind = if fields_of(scope, kind).is_empty() || rng.random_bool(0.6) { Kind::Int } else { kind };
+    if kind == Kind::Bool && rng.random_bool(0.4) {
+        let name = &pick(rng, &fields_of(scope, kind)).name;
+        return pick(rng, &[name.clone(), format!("{name} IS TRUE"), format!("{name} IS NOT FALSE")]).clone();
+    }
+    if kind == Kind::Text && rng.random_bool(0.3) {
+        return format!("{} LIKE {}", value(rng, scope, kind, depth.min(1)), pick(rng, &["'x%'", "'_'", "'%z'"]));
+    }
+    if kind == Kind::Date {
+        return date_condition(rng, scope);
+    }
     let (left, right) = (value(rng, scope, kind, depth.min(1)), value(rng, scope, kind, 0));
     if depth > 0 && rng.random_bool(0.35) {
         let (one, two) = (condition(rng, scope, depth - 1), condition(rng, scope, depth - 1));
@@ -85,12 +115,26 @@ pub(super) fn condition(rng: &mut SmallRng, scope: Scope<'_>, depth: u32) -> Str
     }
 }
 
+/// A condition on a column, since two texts would not be compared as dates.
+fn date_condition(rng: &mut SmallRng, scope: Scope<'_>) -> String {
+    let fields = fields_of(scope, Kind::Date);
+    let (left, other) = (&pick(rng, &fields).name, &pick(rng, &fields).name);
+    let sign = pick(rng, &["=", "<>", "<", ">="]);
+    match rng.random_range(0..3) {
+        0 => format!("{left} {sign} {other}"),
+        1 => format!("{left} IN ({}, {other})", literal(rng, Kind::Date)),
+        _ => format!("{left} {sign} {}", literal(rng, Kind::Date)),
+    }
+}
+
 /// A constant from a small domain, so that values meet.
 pub(super) fn literal(rng: &mut SmallRng, kind: Kind) -> String {
     match kind {
         Kind::Int => rng.random_range(-2..8).to_string(),
-        Kind::Text => format!("'{}'", pick(rng, &["", "x", "xy", "é", "Zz", "b b"])),
+        Kind::Text => format!("'{}'", pick(rng, &["", "x", "X", "x ", "xy", "é", "Zz", "zz", "b b"])),
+        Kind::Bool => pick(rng, &["TRUE", "FALSE"]).to_string(),
+        Kind::Date => format!("'2024-01-0{}'", rng.random_range(1..8)),
         // Quarters: sums of them are exact in any order.
-        Kind::Real => format!("{:.2}", f64::from(rng.random_range(-8..20)) / 4.0),
+        Kind::Real | Kind::Decimal => format!("{:.2}", f64::from(rng.random_range(-8..20)) / 4.0),
     }
 }

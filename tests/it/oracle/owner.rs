@@ -12,12 +12,20 @@ use super::expression::{condition, literal};
 use super::pick;
 use super::schema::{Field, Kind, Table};
 
+/// What a source that errs cannot read.
+const UNREADABLE: i64 = 5;
+
+/// The day before 2024-01-01.
+pub(super) const FIRST_DAY: i64 = 19_722;
+
 /// The store and the rows it was last seen with.
 pub(super) struct Owner {
     pub(super) connection: Connection,
     tables: Vec<(Table, Schema)>,
     seen: Vec<BTreeMap<Vec<u8>, Row>>,
     next_id: i64,
+    /// Whether the source cannot read every value: some cells are errors then.
+    pub(super) erring: bool,
     /// Statements so far, for the failure report.
     pub(super) log: Vec<String>,
 }
@@ -25,11 +33,13 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn new(tables: &[Table]) -> Owner {
         let connection = Connection::open_in_memory().expect("SQLite in memory");
+        connection.execute_batch("PRAGMA case_sensitive_like = ON").expect("LIKE as in PostgreSQL");
         for table in tables {
             connection.execute_batch(&table.sqlite_ddl()).expect("valid DDL");
         }
         let described = tables.iter().map(|table| (table.clone(), table.schema())).collect();
-        Owner { connection, tables: described, seen: vec![BTreeMap::new(); tables.len()], next_id: 1, log: Vec::new() }
+        let seen = vec![BTreeMap::new(); tables.len()];
+        Owner { connection, tables: described, seen, next_id: 1, erring: false, log: Vec::new() }
     }
 
     /// Runs one random statement; one that violates a constraint changes nothing, as it would for its owner.
@@ -38,7 +48,7 @@ impl Owner {
         let statement = match rng.random_range(0..10) {
             0..6 => self.insert(rng, &table),
             6..9 => update(rng, &table),
-            _ => format!("DELETE FROM {} WHERE {}", table.name, condition(rng, &table.fields, 1)),
+            _ => format!("DELETE FROM main.{} WHERE {}", table.name, condition(rng, &table.fields, 1)),
         };
         if self.connection.execute(&statement, []).is_ok() {
             self.log.push(statement);
@@ -61,7 +71,7 @@ impl Owner {
                 format!("({})", cells.collect::<Vec<_>>().join(", "))
             })
             .collect();
-        format!("{verb} INTO {} VALUES {}", table.name, rows.join(", "))
+        format!("{verb} INTO main.{} VALUES {}", table.name, rows.join(", "))
     }
 
     /// Runs one given statement, which must succeed.
@@ -74,7 +84,7 @@ impl Owner {
     pub(super) fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for (index, (table, schema)) in self.tables.iter().enumerate() {
-            let now = rows(&self.connection, table, schema);
+            let now = rows(&self.connection, table, schema, self.erring);
             let before = &self.seen[index];
             let id = TableId(index);
             let gone = before.keys().filter(|key| !now.contains_key(*key));
@@ -100,27 +110,35 @@ fn update(rng: &mut SmallRng, table: &Table) -> String {
         kind => literal(rng, kind),
     };
     let verb = pick(rng, &["UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE"]);
-    format!("{verb} {} SET {} = {value} WHERE {}", table.name, field.name, condition(rng, &table.fields, 1))
+    format!("{verb} main.{} SET {} = {value} WHERE {}", table.name, field.name, condition(rng, &table.fields, 1))
 }
 
-fn rows(connection: &Connection, table: &Table, schema: &Schema) -> BTreeMap<Vec<u8>, Row> {
+fn rows(connection: &Connection, table: &Table, schema: &Schema, erring: bool) -> BTreeMap<Vec<u8>, Row> {
     let mut columns: Vec<&str> = table.fields.iter().map(|it| it.name.as_str()).collect();
     if table.key.is_empty() {
         columns.push("rowid");
     }
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {} FROM {}", columns.join(", "), table.name)).expect("valid query");
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {} FROM main.{}", columns.join(", "), table.name))
+        .expect("valid query");
     let mut builder = RowBuilder::new();
     let mut cursor = statement.query([]).expect("readable table");
     let mut rows = BTreeMap::new();
     while let Some(row) = cursor.next().expect("readable row") {
         let cells: Vec<Datum<'_>> = (0..columns.len())
-            .map(|index| match row.get_ref(index).expect("readable cell") {
-                ValueRef::Null => Datum::Null,
-                ValueRef::Integer(it) => Datum::Int(it),
-                ValueRef::Real(it) => Datum::Float(it),
-                ValueRef::Text(it) => Datum::Text(std::str::from_utf8(it).expect("UTF-8")),
-                ValueRef::Blob(it) => Datum::Bytes(it),
+            .map(|index| {
+                let kind = table.fields.get(index).map_or(Kind::Int, |it| it.kind);
+                match (row.get_ref(index).expect("readable cell"), kind) {
+                    (ValueRef::Null, _) => Datum::Null,
+                    (ValueRef::Integer(UNREADABLE), Kind::Int) if erring => Datum::Error("owner: no number"),
+                    (ValueRef::Integer(it), Kind::Bool) => Datum::Boolean(it != 0),
+                    (ValueRef::Integer(it), _) => Datum::Int(it),
+                    (ValueRef::Real(it), Kind::Decimal) => Datum::Decimal((it * 100.0).round() as i128),
+                    (ValueRef::Real(it), _) => Datum::Float(it),
+                    (ValueRef::Text(it), Kind::Date) => Datum::Int(days(std::str::from_utf8(it).expect("UTF-8"))),
+                    (ValueRef::Text(it), _) => Datum::Text(std::str::from_utf8(it).expect("UTF-8")),
+                    (ValueRef::Blob(it), _) => Datum::Bytes(it),
+                }
             })
             .collect();
         let mut key = Vec::new();
@@ -129,4 +147,10 @@ fn rows(connection: &Connection, table: &Table, schema: &Schema) -> BTreeMap<Vec
         rows.insert(key.clone(), builder.finish(&key));
     }
     rows
+}
+
+/// The days since 1970 of a date in the first nine days of 2024, where all dates here lie.
+fn days(text: &str) -> i64 {
+    let day = text.strip_prefix("2024-01-0").and_then(|it| it.parse::<i64>().ok());
+    FIRST_DAY + day.expect("a date of the domain")
 }

@@ -194,6 +194,208 @@ const REGRESSIONS: &[Regression] = &[
             &["DELETE FROM l WHERE id % 3 = 0"],
         ],
     },
+    Regression {
+        name: "calls that differ only in where a constant ends",
+        tables: &["t: id int, s text; id"],
+        views: &[
+            ("pair", "SELECT id, concat(s, 'a, b') AS x, concat(s, 'a', 'b') AS y FROM t"),
+            ("one", "SELECT id, concat(s, 'a, b') AS x FROM t"),
+            ("other", "SELECT id, concat(s, 'a', 'b') AS x FROM t"),
+            ("quoted", "SELECT id, concat(s, 'a\"), Utf8(\"b') AS x FROM t"),
+        ],
+        truths: &[
+            ("pair", "SELECT id, coalesce(s, '') || 'a, b', coalesce(s, '') || 'ab' FROM t"),
+            ("one", "SELECT id, coalesce(s, '') || 'a, b' FROM t"),
+            ("other", "SELECT id, coalesce(s, '') || 'ab' FROM t"),
+            ("quoted", "SELECT id, coalesce(s, '') || 'a\"), Utf8(\"b' FROM t"),
+        ],
+        epochs: &[&["INSERT INTO t VALUES (1, 'x'), (2, NULL)"], &["UPDATE t SET s = 'y'"]],
+    },
+    Regression {
+        name: "a key that ignores case is spelled anew",
+        tables: &["o: id int, name text; id", "u: name nocase, boss rtrim, w int; name", "b: name rtrim, w int; name"],
+        views: &[
+            ("v", "SELECT o.id, u.w FROM o LEFT JOIN u ON o.name = u.name"),
+            ("i", "SELECT o.id, u.w FROM o JOIN u ON o.name = u.name"),
+            ("two", "SELECT o.id, u.w, b.w AS bw FROM o JOIN u ON o.name = u.name LEFT JOIN b ON u.boss = b.name"),
+            ("back", "SELECT u.name, o.id FROM u LEFT JOIN o ON o.name = u.name"),
+            ("own", "SELECT u.w, x.w AS xw FROM u JOIN u AS x ON x.name = u.boss"),
+        ],
+        truths: &[],
+        epochs: &[
+            &[
+                "INSERT INTO o VALUES (1, 'bob'), (2, 'Bob'), (3, 'eve')",
+                "INSERT INTO main.u VALUES ('bob', 'x', 5), ('eve', 'x ', 6), ('x', 'BOB', 7)",
+                "INSERT INTO main.b VALUES ('x', 1)",
+            ],
+            &["UPDATE main.u SET name = 'Bob' WHERE name = 'bob'"],
+            &["UPDATE main.b SET name = 'x '"],
+            &["UPDATE main.u SET name = 'BOB', w = 8 WHERE name = 'bob'", "UPDATE main.b SET name = 'x', w = 2"],
+            &["DELETE FROM main.u WHERE name = 'bob'"],
+        ],
+    },
+    Regression {
+        name: "a row whose join key cannot be computed is an error and not lost",
+        tables: &["a: id int, x int, y int, t text; id", "b: id int, k int, w int, v int; id"],
+        views: &[
+            ("delta", "SELECT a.id AS a, a.t AS t, b.v AS v FROM a JOIN b ON a.x / a.y = b.k"),
+            ("other", "SELECT a.id AS a, a.t AS t, b.id AS b FROM a JOIN b ON a.x = b.k / b.w"),
+            ("looked_up", "SELECT a.id AS a, a.t AS t, b.v AS v FROM a JOIN b ON a.x / a.y = b.id"),
+            ("filtered", "SELECT a.id AS a, b.v AS v FROM a JOIN b ON a.x / a.y = b.k WHERE a.t = 'x'"),
+            ("left_many", "SELECT a.id AS a, a.t AS t, b.v AS v FROM a LEFT JOIN b ON a.x / a.y = b.k"),
+            ("left_one", "SELECT a.id AS a, a.t AS t, b.v AS v FROM a LEFT JOIN b ON a.x / a.y = b.id"),
+            ("on_many", "SELECT a.id AS a, a.t AS t, b.v AS v FROM a LEFT JOIN b ON a.x = b.k AND a.y / b.w > 0"),
+            ("on_one", "SELECT a.id AS a, a.t AS t, b.v AS v FROM a LEFT JOIN b ON a.x = b.id AND a.y / b.w > 0"),
+        ],
+        truths: &[
+            (
+                "delta",
+                "SELECT a.id, a.t, b.v FROM a JOIN b ON a.x / a.y = b.k UNION ALL SELECT id, 'error', 'error' FROM a WHERE y = 0 AND x IS NOT NULL",
+            ),
+            (
+                "other",
+                "SELECT a.id, a.t, b.id FROM a JOIN b ON a.x = b.k / b.w UNION ALL SELECT 'error', 'error', id FROM b WHERE w = 0 AND k IS NOT NULL",
+            ),
+            (
+                "looked_up",
+                "SELECT a.id, a.t, b.v FROM a JOIN b ON a.x / a.y = b.id UNION ALL SELECT id, 'error', 'error' FROM a WHERE y = 0 AND x IS NOT NULL",
+            ),
+            (
+                "filtered",
+                "SELECT a.id, b.v FROM a JOIN b ON a.x / a.y = b.k WHERE t = 'x' UNION ALL SELECT id, 'error' FROM a WHERE y = 0 AND x IS NOT NULL AND t = 'x'",
+            ),
+            (
+                "left_many",
+                "SELECT a.id, a.t, CASE WHEN y = 0 AND x IS NOT NULL THEN 'error' ELSE b.v END FROM a LEFT JOIN b ON a.x / a.y = b.k",
+            ),
+            (
+                "left_one",
+                "SELECT a.id, a.t, CASE WHEN y = 0 AND x IS NOT NULL THEN 'error' ELSE b.v END FROM a LEFT JOIN b ON a.x / a.y = b.id",
+            ),
+            (
+                "on_many",
+                "SELECT a.id, a.t, CASE WHEN w = 0 THEN 'error' ELSE b.v END FROM a LEFT JOIN b ON a.x = b.k AND (a.y / b.w > 0 OR w = 0 AND y IS NOT NULL)",
+            ),
+            (
+                "on_one",
+                "SELECT a.id, a.t, CASE WHEN w = 0 THEN 'error' ELSE b.v END FROM a LEFT JOIN b ON a.x = b.id AND (a.y / b.w > 0 OR w = 0 AND y IS NOT NULL)",
+            ),
+        ],
+        epochs: &[
+            &[
+                "INSERT INTO a VALUES (1, 4, 2, 'x'), (2, 4, 0, 'x'), (3, NULL, 0, 'y'), (4, 2, 1, 'y'), (5, 2, 0, 'y')",
+                "INSERT INTO b VALUES (1, 2, 0, 10), (2, 2, 1, 20), (3, 4, 1, 30), (4, NULL, 0, 40)",
+            ],
+            &["UPDATE a SET y = 1 WHERE id = 2", "UPDATE b SET w = 0 WHERE id = 3"],
+            &["UPDATE a SET y = 0, t = 'z'", "UPDATE b SET w = 2 WHERE w = 0"],
+            &["DELETE FROM a WHERE id < 3", "UPDATE b SET w = 0, v = v + 1"],
+            &["DELETE FROM b", "UPDATE a SET y = 2"],
+        ],
+    },
+    Regression {
+        name: "functions in the condition of a left join",
+        tables: &[
+            "l: id int, code text, name text; id",
+            "r: id int, code text, pattern text; id",
+            "c: code text, w int; code",
+        ],
+        views: &[
+            ("one_side", "SELECT l.id AS l, r.id AS r FROM l LEFT JOIN r ON l.code = r.code AND l.name LIKE 'a%'"),
+            ("computed", "SELECT l.id AS l, r.id AS r FROM l LEFT JOIN r ON lower(l.code) = r.code"),
+            ("cast_key", "SELECT l.id AS l, r.code AS c FROM l LEFT JOIN r ON CAST(l.name AS BIGINT) = r.id"),
+            (
+                "both",
+                "SELECT l.id AS l, r.id AS r FROM l LEFT JOIN r ON l.code = r.code AND concat(l.name, r.pattern) LIKE 'a%z'",
+            ),
+            (
+                "looked_up",
+                "SELECT l.id AS l, c.w AS w FROM l LEFT JOIN c ON lower(l.code) = c.code AND trim(l.name) <> c.code",
+            ),
+            (
+                "three",
+                "SELECT l.id AS l, r.id AS r, c.w AS w FROM l LEFT JOIN r ON l.code = r.code AND lower(l.name) = lower(r.pattern) LEFT JOIN c ON lower(r.code) = c.code",
+            ),
+        ],
+        truths: &[
+            (
+                "cast_key",
+                "SELECT l.id, CASE WHEN l.name GLOB '*[^0-9]*' OR l.name = '' THEN 'error' ELSE r.code END FROM l LEFT JOIN r ON l.name NOT GLOB '*[^0-9]*' AND l.name <> '' AND CAST(l.name AS INTEGER) = r.id",
+            ),
+            (
+                "both",
+                "SELECT l.id, r.id FROM l LEFT JOIN r ON l.code = r.code AND coalesce(l.name, '') || coalesce(r.pattern, '') LIKE 'a%z'",
+            ),
+        ],
+        epochs: &[
+            &[
+                "INSERT INTO l VALUES (1, 'A', 'ab'), (2, 'b', 'ax'), (3, 'b', '2'), (4, NULL, NULL)",
+                "INSERT INTO r VALUES (1, 'a', 'z'), (2, 'b', 'AX'), (3, 'b', 'z')",
+                "INSERT INTO c VALUES ('a', 1), ('b', 2)",
+            ],
+            &["UPDATE l SET name = 'a' WHERE id = 3", "UPDATE r SET code = 'A' WHERE id = 3"],
+            &["DELETE FROM r WHERE id = 2", "UPDATE c SET w = 3 WHERE code = 'a'"],
+            &["UPDATE l SET code = 'a'", "INSERT INTO r VALUES (4, 'a', 'ab')", "DELETE FROM c WHERE code = 'b'"],
+        ],
+    },
+    Regression {
+        name: "a condition that most right rows of a key do not meet",
+        tables: &["l: id int, k int, low int; id", "r: id int, k int, x int; id"],
+        views: &[("v", "SELECT l.id AS l, r.id AS r FROM l LEFT JOIN r ON l.k = r.k AND r.x > l.low")],
+        truths: &[],
+        epochs: &[
+            &[
+                "INSERT INTO l VALUES (1, 1, 5), (2, 1, 9), (3, 1, 0)",
+                "INSERT INTO r VALUES (1, 1, 3), (2, 1, 4), (3, 1, 7)",
+            ],
+            &["UPDATE r SET x = 6 WHERE id = 3"],
+            &["UPDATE r SET x = 1 WHERE id = 3"],
+            &["UPDATE r SET x = 8 WHERE id = 2", "UPDATE r SET x = 10 WHERE id = 3"],
+            &["DELETE FROM r WHERE id = 2", "UPDATE r SET x = 2 WHERE id = 3", "INSERT INTO r VALUES (4, 1, 6)"],
+            &["DELETE FROM r"],
+        ],
+    },
+    Regression {
+        name: "a value of two inputs joined with a third",
+        tables: &["x: id int, k int, a int; id", "y: id int, k int, b int; id", "z: id int, c int; id"],
+        views: &[
+            ("v", "SELECT x.id AS x, y.id AS y, z.id AS z FROM x JOIN y ON x.k = y.k JOIN z ON x.a + y.b = z.c"),
+            ("w", "SELECT x.id AS x, z.id AS z FROM z, x, y WHERE x.a + y.b = z.c AND x.k = y.k AND y.b > z.id"),
+        ],
+        truths: &[],
+        epochs: &[
+            &[
+                "INSERT INTO x VALUES (1, 1, 2), (2, 1, 3)",
+                "INSERT INTO y VALUES (1, 1, 4), (2, 2, 4)",
+                "INSERT INTO z VALUES (1, 6), (2, 7), (3, 6)",
+            ],
+            &["UPDATE y SET k = 1, b = 3 WHERE id = 2"],
+            &["UPDATE z SET c = c + 1", "DELETE FROM x WHERE id = 1"],
+        ],
+    },
+    Regression {
+        name: "first rows whose group changes before, at and behind the last of them",
+        tables: &["t: id int, g int, x int; id"],
+        views: &[
+            (
+                "ranked",
+                "SELECT g, id, n FROM (SELECT g, id, ROW_NUMBER() OVER (PARTITION BY g ORDER BY x, id) AS n FROM t) AS q WHERE n <= 3",
+            ),
+            (
+                "counted",
+                "SELECT id, n + 1 AS m FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY x, id) AS n FROM t) AS q WHERE n <= 3 UNION ALL SELECT id, g FROM t",
+            ),
+            ("page", "SELECT id, x FROM t ORDER BY x, id LIMIT 2 OFFSET 2"),
+        ],
+        truths: &[],
+        epochs: &[
+            &["INSERT INTO t VALUES (1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 1, 4), (5, 1, 5), (6, 2, 1)"],
+            &["UPDATE t SET x = 6 WHERE id = 5"],
+            &["INSERT INTO t VALUES (7, 1, 3)", "DELETE FROM t WHERE id = 5"],
+            &["DELETE FROM t WHERE id = 2"],
+            &["UPDATE t SET x = 0 WHERE id = 4"],
+            &["UPDATE t SET g = 2 WHERE id IN (1, 4)", "DELETE FROM t WHERE id = 6"],
+        ],
+    },
 ];
 
 #[test]

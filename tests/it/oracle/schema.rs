@@ -2,7 +2,9 @@
 
 use rand::Rng;
 use rand::rngs::SmallRng;
-use vantage::change::{Column, DataType, KeyColumn, Schema};
+use vantage::change::{Collation, Column, DataType, KeyColumn, Schema};
+
+use super::pick;
 
 /// Column types that mean the same in both dialects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +12,32 @@ pub(super) enum Kind {
     Int,
     Text,
     Real,
+    Decimal,
+    /// 0 and 1 to SQLite.
+    Bool,
+    /// Text to SQLite.
+    Date,
+}
+
+impl Kind {
+    fn data_type(self) -> DataType {
+        match self {
+            Kind::Int => DataType::Int64,
+            Kind::Text => DataType::Text,
+            Kind::Real => DataType::Float64,
+            Kind::Decimal => DataType::Decimal { precision: 10, scale: 2 },
+            Kind::Bool => DataType::Boolean,
+            Kind::Date => DataType::Date,
+        }
+    }
+
+    fn sqlite(self) -> &'static str {
+        match self {
+            Kind::Int | Kind::Bool => "BIGINT",
+            Kind::Text | Kind::Date => "TEXT",
+            Kind::Real | Kind::Decimal => "REAL",
+        }
+    }
 }
 
 /// A column in scope of an expression.
@@ -23,6 +51,8 @@ pub(super) struct Field {
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) fields: Vec<Field>,
+    /// How the owner compares the text of each column. Queries compare bytewise, as PostgreSQL does.
+    collations: Vec<Collation>,
     /// Columns of the primary key; empty: the table is a multiset.
     pub(super) key: Vec<usize>,
 }
@@ -31,19 +61,29 @@ impl Table {
     pub(super) fn random(rng: &mut SmallRng, number: usize) -> Table {
         let mut fields = vec![Field { name: "id".into(), kind: Kind::Int }];
         for index in 0..rng.random_range(2..5) {
-            let kind = match rng.random_range(0..10) {
-                0..6 => Kind::Int,
-                6..9 => Kind::Text,
+            let kind = match rng.random_range(0..20) {
+                0..10 => Kind::Int,
+                10..15 => Kind::Text,
+                15 => Kind::Bool,
+                16 => Kind::Date,
+                17 => Kind::Decimal,
                 _ => Kind::Real,
             };
             fields.push(Field { name: format!("{}{index}", ["a", "b", "c"][number % 3]), kind });
         }
-        let key = match rng.random_range(0..4) {
-            0 => vec![],
-            1 => vec![1, 0],
+        let text = fields.iter().position(|it| it.kind == Kind::Text);
+        let key = match (rng.random_range(0..5), text) {
+            (0, _) => vec![],
+            (1, _) => vec![1, 0],
+            (2, Some(text)) => vec![text],
             _ => vec![0],
         };
-        Table { name: format!("t{number}"), fields, key }
+        let collation = |it: &Field| match it.kind {
+            Kind::Text => *pick(rng, &[Collation::Binary, Collation::NoCase, Collation::RTrim]),
+            _ => Collation::Binary,
+        };
+        let collations = fields.iter().map(collation).collect();
+        Table { name: format!("t{number}"), fields, collations, key }
     }
 
     /// A table from `name: column type, …; key columns`.
@@ -52,49 +92,57 @@ impl Table {
         let (columns, key) = rest.split_once(';').expect("a key, or nothing");
         let field = |it: &str| {
             let (name, kind) = it.split_once(' ').expect("a type");
-            let kind = match kind {
-                "int" => Kind::Int,
-                "text" => Kind::Text,
-                "real" => Kind::Real,
+            let (kind, collation) = match kind {
+                "int" => (Kind::Int, Collation::Binary),
+                "text" => (Kind::Text, Collation::Binary),
+                "nocase" => (Kind::Text, Collation::NoCase),
+                "rtrim" => (Kind::Text, Collation::RTrim),
+                "real" => (Kind::Real, Collation::Binary),
                 other => panic!("no type {other}"),
             };
-            Field { name: name.into(), kind }
+            (Field { name: name.into(), kind }, collation)
         };
-        let fields: Vec<Field> = columns.split(", ").map(field).collect();
+        let (fields, collations): (Vec<Field>, Vec<Collation>) = columns.split(", ").map(field).unzip();
         let place = |name: &str| fields.iter().position(|it| it.name == name).expect("a column");
         let key = key.split_whitespace().map(place).collect();
-        Table { name: name.into(), fields, key }
+        Table { name: name.into(), fields, collations, key }
     }
 
-    /// `CREATE TABLE` for the owner. The key columns are NOT NULL, so that they are a key to SQL.
+    /// `CREATE TABLE` for the owner. The key columns are NOT NULL, so that they are a key to SQL. Queries read a view
+    /// in place of a table with collations, which compares bytewise; the table is `main.…` then.
     pub(super) fn sqlite_ddl(&self) -> String {
-        let columns = self.fields.iter().enumerate().map(|(index, field)| {
-            let kind = match field.kind {
-                Kind::Int => "BIGINT",
-                Kind::Text => "TEXT",
-                Kind::Real => "REAL",
+        let column = |(index, field): (usize, &Field)| {
+            let collation = match self.collations[index] {
+                Collation::Binary => "",
+                Collation::NoCase => " COLLATE NOCASE",
+                Collation::RTrim => " COLLATE RTRIM",
             };
             let null = if self.key.contains(&index) { " NOT NULL" } else { "" };
-            format!("{} {kind}{null}", field.name)
-        });
-        let mut parts: Vec<String> = columns.collect();
+            format!("{} {}{collation}{null}", field.name, field.kind.sqlite())
+        };
+        let mut parts: Vec<String> = self.fields.iter().enumerate().map(column).collect();
         if !self.key.is_empty() {
             let names: Vec<&str> = self.key.iter().map(|it| self.fields[*it].name.as_str()).collect();
             parts.push(format!("PRIMARY KEY ({})", names.join(", ")));
         }
-        format!("CREATE TABLE {} ({})", self.name, parts.join(", "))
+        let mut ddl = format!("CREATE TABLE {} ({})", self.name, parts.join(", "));
+        if self.collations.iter().any(|it| *it != Collation::Binary) {
+            let column = |(field, collation): (&Field, &Collation)| match collation {
+                Collation::Binary => field.name.clone(),
+                _ => format!("{0} COLLATE BINARY AS {0}", field.name),
+            };
+            let columns: Vec<String> = self.fields.iter().zip(&self.collations).map(column).collect();
+            ddl += &format!("; CREATE TEMP VIEW {0} AS SELECT {1} FROM main.{0}", self.name, columns.join(", "));
+        }
+        ddl
     }
 
     /// The schema a source would describe.
     pub(super) fn schema(&self) -> Schema {
         let mut columns: Vec<Column> = Vec::new();
         for (index, field) in self.fields.iter().enumerate() {
-            let data_type = match field.kind {
-                Kind::Int => DataType::Int64,
-                Kind::Text => DataType::Text,
-                Kind::Real => DataType::Float64,
-            };
-            let mut column = Column::new(field.name.clone(), data_type);
+            let mut column = Column::new(field.name.clone(), field.kind.data_type());
+            column.collation = self.collations[index];
             column.nullable = !self.key.contains(&index);
             columns.push(column);
         }

@@ -141,7 +141,7 @@ fn relation<'r>(name: &'r str, fields: &'r [Field]) -> Relation<'r> {
     Relation { name, fields, join_columns: ints.map(|(index, _)| index).collect() }
 }
 
-/// One to three relations joined on equal integers, with or without a residual condition.
+/// One to four relations joined on equal columns, with or without a residual condition.
 fn from_clause(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<Field>) {
     let qualified = |alias: &str, relation: &Relation<'_>| -> Vec<Field> {
         let name = |field: &Field| Field { name: format!("{alias}.{}", field.name), kind: field.kind };
@@ -153,31 +153,50 @@ fn from_clause(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<F
     for number in 1..=*pick(rng, &[0, 0, 1, 1, 1, 2, 2, 3]) {
         let next = pick(rng, relations);
         let alias = format!("r{number}");
-        let left: Vec<&Field> = scope.iter().filter(|it| it.kind == Kind::Int).collect();
-        if next.join_columns.is_empty() || left.is_empty() {
-            continue;
-        }
-        let mut on = Vec::new();
-        for _ in 0..*pick(rng, &[1, 1, 1, 2]) {
-            let column = &next.fields[*pick(rng, &next.join_columns)].name;
-            let left = &pick(rng, &left).name;
-            on.push(match rng.random_range(0..12) {
-                0 => format!("({left} + 1) = {alias}.{column}"),
-                1 => format!("{left} = coalesce({alias}.{column}, 2)"),
-                2 => format!("{alias}.{column} = {left}"),
-                _ => format!("{left} = {alias}.{column}"),
-            });
-        }
         let added = qualified(&alias, next);
+        let kind = pick(rng, &["LEFT JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "JOIN", "JOIN", "JOIN", "JOIN"]);
         let both: Vec<Field> = scope.iter().chain(&added).cloned().collect();
+        if number == 1 && *kind != "RIGHT JOIN" && rng.random_bool(0.08) {
+            let shared =
+                next.fields.iter().find(|it| first.fields.iter().any(|of| of.name == it.name && of.kind == it.kind));
+            if let Some(shared) = shared.filter(|it| matches!(it.kind, Kind::Int | Kind::Text)) {
+                text += &format!(" {kind} {} AS {alias} USING ({})", next.name, shared.name);
+                // By its bare name the column is ambiguous as soon as a third relation has one.
+                scope = both.into_iter().chain([shared.clone()]).collect();
+                break;
+            }
+        }
+        let Some(mut on) = equalities(rng, &scope, next, &alias) else { continue };
         if rng.random_bool(0.2) {
             on.push(condition(rng, &both, 1));
         }
-        let kind = pick(rng, &["LEFT JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "JOIN", "JOIN", "JOIN", "JOIN"]);
         text += &format!(" {kind} {} AS {alias} ON {}", next.name, on.join(" AND "));
         scope = both;
     }
     (text, scope)
+}
+
+/// One or two equalities between columns in scope and those of `next`; often along a chain of first columns, which may be
+/// keys.
+fn equalities(rng: &mut SmallRng, scope: &[Field], next: &Relation<'_>, alias: &str) -> Option<Vec<String>> {
+    let kind = if rng.random_bool(0.2) { Kind::Text } else { Kind::Int };
+    let left: Vec<&Field> = scope.iter().filter(|it| it.kind == kind).collect();
+    let right: Vec<&Field> = next.fields.iter().filter(|it| it.kind == kind).collect();
+    let (first, last) = (right.first()?, left.last()?);
+    let mut on = Vec::new();
+    for _ in 0..*pick(rng, &[1, 1, 1, 2]) {
+        let column = if rng.random_bool(0.3) { &first.name } else { &pick(rng, &right).name };
+        let left = if rng.random_bool(0.3) { &last.name } else { &pick(rng, &left).name };
+        on.push(match (rng.random_range(0..12), kind) {
+            (0, Kind::Int) => format!("({left} + 1) = {alias}.{column}"),
+            (1, Kind::Int) => format!("{left} = coalesce({alias}.{column}, 2)"),
+            (0, _) => format!("lower({left}) = {alias}.{column}"),
+            (1, _) => format!("{left} = trim({alias}.{column})"),
+            (2, _) => format!("{alias}.{column} = {left}"),
+            _ => format!("{left} = {alias}.{column}"),
+        });
+    }
+    Some(on)
 }
 
 fn outputs(rng: &mut SmallRng, scope: &[Field], count: usize) -> (Vec<String>, Vec<Field>) {
@@ -225,8 +244,11 @@ fn aggregate(rng: &mut SmallRng, from: &str, filter: &str, scope: &[Field]) -> (
         let (text, kind) = match rng.random_range(0..6) {
             0 => ("count(*)".to_string(), Kind::Int),
             1 => (format!("count({argument})"), Kind::Int),
-            2 if kind != Kind::Text => (format!("sum({argument})"), kind),
-            3 if kind != Kind::Text => (format!("avg({argument})"), Kind::Real),
+            2 if matches!(kind, Kind::Int | Kind::Real | Kind::Decimal) => (format!("sum({argument})"), kind),
+            // Of decimals it is a decimal, with fewer digits than a float.
+            3 if matches!(kind, Kind::Int | Kind::Real) => (format!("avg({argument})"), Kind::Real),
+            // PostgreSQL has no order of truths to take the ends of.
+            4 | 5 if kind == Kind::Bool => (format!("count({argument})"), Kind::Int),
             4 => (format!("max({argument})"), kind),
             _ => (format!("min({argument})"), kind),
         };
