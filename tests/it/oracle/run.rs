@@ -261,8 +261,8 @@ impl Case<'_> {
         core.load().expect("load");
         let tables = (0..self.tables.len()).map(TableId).collect();
         let (kept, events) = (self.position, self.owner.snapshot());
-        self.apply(&mut core, events, SourceState::SnapshotStart(tables));
-        self.apply(&mut core, Vec::new(), SourceState::Streaming);
+        self.apply(&mut core, events, Phase::SnapshotStart(tables));
+        self.apply(&mut core, Vec::new(), Phase::Streaming);
         self.position = kept;
         let epoch = core.board().epoch();
         let rows = core.board().relations().iter().map(|(it, _)| (it.name.clone(), served(&epoch, it))).collect();
