@@ -17,7 +17,7 @@
 //! | [`source`] | the outside world in: SQLite |
 //! | `dialect` | PostgreSQL's meaning of SQL on DataFusion's planner |
 //! | [`plan`] | from SQL to operators over keyed relations |
-//! | [`store`] | RocksDB: journal, published epochs, checkpoints; the status board |
+//! | [`store`] | journal, published epochs, checkpoints in RocksDB; the status board |
 //! | [`dataflow`] | the operators, one epoch at a time |
 //! | [`engine`] | the loop that ties these together; the embedding API |
 //! | [`serve`] | read-only out: REST and SQL over published epochs |

@@ -8,7 +8,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("change", &[]),
     ("catalog", &["change"]),
     ("source", &["change", "catalog"]),
-    ("dialect", &[]),
+    ("dialect", &["change"]),
     ("plan", &["change", "catalog", "dialect"]),
     ("store", &["change", "catalog"]),
     ("dataflow", &["change", "plan", "store"]),

@@ -8,9 +8,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::arguments::over_arrays;
+use crate::change::ZONE;
 
 const MICROSECONDS: f64 = 1e6;
-const ZONE: &str = "+00:00";
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToTimestamp {

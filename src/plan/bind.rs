@@ -31,7 +31,7 @@ use super::refusal::{Planned, Refusal};
 use super::row_number;
 use super::types::arrow_schema;
 use crate::catalog::View;
-use crate::change::Schema;
+use crate::change::{Schema, ZONE};
 use crate::dialect;
 
 /// Knows the functions, and the relations defined so far.
@@ -57,7 +57,7 @@ impl Binder {
         options.optimizer.filter_null_join_keys = false;
         options.optimizer.skip_failed_rules = false;
         // Without a zone a timestamptz would be a timestamp.
-        options.execution.time_zone = Some("+00:00".into());
+        options.execution.time_zone = Some(ZONE.into());
         let functions = SessionStateBuilder::new()
             .with_default_features()
             .with_scalar_functions(dialect::scalar_functions())

@@ -1,4 +1,4 @@
-//! RocksDB underneath, published epochs on top: what the engine commits and what readers see.
+//! A journal and RocksDB underneath, published epochs on top: what the engine commits and what readers see.
 //!
 //! ```text
 //! Commit ─▶ journal entry ─▶ run ─▶ Epoch { runs, base, positions } ─▶ Board ─▶ readers

@@ -6,29 +6,13 @@ use datafusion::arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder,
     Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
-use datafusion::arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::change::{Column, DataType, Datum};
 
-/// The Arrow type of a column.
-pub(super) fn arrow_type(data_type: DataType) -> ArrowType {
-    match data_type {
-        DataType::Boolean => ArrowType::Boolean,
-        DataType::Int32 => ArrowType::Int32,
-        DataType::Int64 => ArrowType::Int64,
-        DataType::Float64 => ArrowType::Float64,
-        DataType::Decimal { precision, scale } => ArrowType::Decimal128(precision, scale as i8),
-        DataType::Text => ArrowType::Utf8,
-        DataType::Bytes => ArrowType::Binary,
-        DataType::Date => ArrowType::Date32,
-        DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
-        DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-    }
-}
-
 /// The Arrow schema of these columns.
 pub(super) fn schema(columns: &[Column]) -> SchemaRef {
-    let field = |column: &Column| Field::new(&column.name, arrow_type(column.data_type), column.nullable);
+    let field = |column: &Column| Field::new(&column.name, column.data_type.to_arrow(), column.nullable);
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
@@ -56,13 +40,13 @@ pub(super) fn array<'a>(
         DataType::Int64 => build!(Int64Builder::new(), Datum::Int(it) => it),
         DataType::Float64 => build!(Float64Builder::new(), Datum::Float(it) => it),
         DataType::Decimal { .. } => {
-            build!(Decimal128Builder::new().with_data_type(arrow_type(data_type)), Datum::Decimal(it) => it)
+            build!(Decimal128Builder::new().with_data_type(data_type.to_arrow()), Datum::Decimal(it) => it)
         }
         DataType::Text => build!(StringBuilder::new(), Datum::Text(it) => it),
         DataType::Bytes => build!(BinaryBuilder::new(), Datum::Bytes(it) => it),
         DataType::Date => build!(Date32Builder::new(), Datum::Int(it) => it as i32),
         DataType::Timestamp | DataType::TimestampTz => {
-            let builder = TimestampMicrosecondBuilder::new().with_data_type(arrow_type(data_type));
+            let builder = TimestampMicrosecondBuilder::new().with_data_type(data_type.to_arrow());
             build!(builder, Datum::Int(it) => it)
         }
     })

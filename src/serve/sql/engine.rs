@@ -35,6 +35,7 @@ use super::table::Table;
 use super::workers::Slot;
 use super::yielding::yielding;
 use super::{close, functions, guard, open, parameters};
+use crate::change::ZONE;
 use crate::dialect;
 use crate::serve::options::ServeError;
 use crate::serve::problem::Problem;
@@ -269,6 +270,8 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema("vantage", "public");
     let options = config.options_mut();
+    // Without a zone a timestamptz would be a timestamp.
+    options.execution.time_zone = Some(ZONE.into());
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.map_string_types_to_utf8view = false;

@@ -6,7 +6,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::failure::problem;
-use crate::change::{DataType, Value};
+use crate::change::{DataType, Value, ZONE};
 use crate::serve::problem::Problem;
 use crate::serve::value::{parse_json, unquote};
 
@@ -84,7 +84,7 @@ fn known_type(data_type: &ArrowType) -> Option<DataType> {
 
 /// A value of `data_type` for DataFusion.
 fn scalar(value: Value, data_type: DataType) -> ScalarValue {
-    let null = || ScalarValue::try_from(&super::columns::arrow_type(data_type)).unwrap_or(ScalarValue::Null);
+    let null = || ScalarValue::try_from(&data_type.to_arrow()).unwrap_or(ScalarValue::Null);
     match value {
         Value::Null | Value::Error(_) => null(),
         Value::Boolean(it) => ScalarValue::Boolean(Some(it)),
@@ -100,7 +100,7 @@ fn scalar(value: Value, data_type: DataType) -> ScalarValue {
             DataType::Int32 => ScalarValue::Int32(Some(it as i32)),
             DataType::Date => ScalarValue::Date32(i32::try_from(it).ok()),
             DataType::Timestamp => ScalarValue::TimestampMicrosecond(Some(it), None),
-            DataType::TimestampTz => ScalarValue::TimestampMicrosecond(Some(it), Some("UTC".into())),
+            DataType::TimestampTz => ScalarValue::TimestampMicrosecond(Some(it), Some(ZONE.into())),
             _ => ScalarValue::Int64(Some(it)),
         },
     }

@@ -3,7 +3,6 @@
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator as SqlOperator};
 
-use super::columns::arrow_type;
 use crate::change::{DataType, Value};
 use crate::serve::condition::{Condition, Operator, Test};
 use crate::serve::served::Served;
@@ -86,7 +85,7 @@ fn constant(expr: &Expr, data_type: DataType) -> Option<Value> {
     if let (DataType::Text, ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text)) = (data_type, scalar) {
         return Some(text.clone().map_or(Value::Null, Value::Text));
     }
-    if scalar.data_type() != arrow_type(data_type) {
+    if scalar.data_type() != data_type.to_arrow() {
         return None;
     }
     Some(match scalar {

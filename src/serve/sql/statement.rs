@@ -18,6 +18,7 @@ use super::guard::{self, read_only, unsupported};
 use super::keyed::Keyed;
 use super::names::{self, Label};
 use super::parameters::{self, Parameters};
+use crate::dialect;
 use crate::serve::problem::Problem;
 use crate::serve::served::{Served, sources_of};
 
@@ -142,6 +143,8 @@ fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>, Size), Problem> {
     if let Some(problem) = inspector.problem {
         return Err(problem);
     }
+    dialect::check(&query)
+        .map_err(|it| Problem::new(axum::http::StatusCode::BAD_REQUEST, "0A000", it.message).hint(it.hint))?;
     let size = expansion::measure(&query)?;
     let labels = names::name_columns(&mut query);
     Ok((Parsed::Statement(Box::new(SqlStatement::Query(query))), labels, size))

@@ -151,7 +151,7 @@ pub(super) fn replay(tables: Vec<Table>, views: &[(&str, &str)], truths: &[(&str
     let mut case =
         Case { directory: directory.path(), tables, owner, views: Vec::new(), totals: Totals::default(), position: 0 };
     for (name, query) in views {
-        let view = View { name: (*name).into(), query: (*query).into(), fields: Vec::new(), plain: false };
+        let view = View { name: (*name).into(), query: (*query).into(), fields: Vec::new(), plain: false, joins: 0 };
         let truth = truths.iter().find(|it| it.0 == *name).map_or(*query, |it| it.1);
         case.owner.connection.execute_batch(&format!("CREATE TEMP VIEW {name} AS {truth}")).expect("valid view");
         case.views.push(view);

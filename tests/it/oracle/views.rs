@@ -7,6 +7,10 @@ use super::expression::{condition, value};
 use super::pick;
 use super::schema::{Field, Kind, Table};
 
+/// Joins in one query, those of the views it reads included: with a dozen matches for each row, more would take minutes to
+/// recompute.
+const JOINS_MAX: usize = 4;
+
 /// A view: a name, a query, and the columns others may use.
 #[derive(Debug, Clone)]
 pub(super) struct View {
@@ -15,6 +19,8 @@ pub(super) struct View {
     pub(super) fields: Vec<Field>,
     /// `CREATE VIEW`: a name for a query that others read, not kept and not compared itself.
     pub(super) plain: bool,
+    /// How many joins it takes to compute it.
+    pub(super) joins: usize,
 }
 
 /// Something to select from: a table or an earlier view.
@@ -23,13 +29,15 @@ struct Relation<'r> {
     fields: &'r [Field],
     /// Columns worth joining on.
     join_columns: Vec<usize>,
+    joins: usize,
 }
 
 /// The view number `number` over `tables` and the views before it.
 pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views: &[View]) -> View {
-    let mut relations: Vec<Relation<'_>> = tables.iter().map(|it| relation(&it.name, &it.fields)).collect();
+    let mut relations: Vec<Relation<'_>> = tables.iter().map(|it| relation(&it.name, &it.fields, 0)).collect();
     if rng.random_bool(0.4) {
-        relations.extend(views.iter().filter(|it| !it.fields.is_empty()).map(|it| relation(&it.name, &it.fields)));
+        let named = views.iter().filter(|it| !it.fields.is_empty());
+        relations.extend(named.map(|it| relation(&it.name, &it.fields, it.joins)));
     }
     let (from, scope) = from_clause(rng, &relations);
     let filter = if rng.random_bool(0.4) { format!(" WHERE {}", condition(rng, &scope, 2)) } else { String::new() };
@@ -44,7 +52,14 @@ pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views:
         12 => nested(rng, &relations),
         _ => distinct(rng, &from, &filter, &scope),
     };
-    View { name: format!("v{number}"), query, fields, plain: rng.random_bool(0.12) }
+    let joins = joins_of(&query, &relations);
+    View { name: format!("v{number}"), query, fields, plain: rng.random_bool(0.12), joins }
+}
+
+/// The joins of a query or of a part of one.
+fn joins_of(text: &str, relations: &[Relation<'_>]) -> usize {
+    let inside = |it: &Relation<'_>| it.joins * text.matches(&format!("{} AS r", it.name)).count();
+    text.matches(" JOIN ").count() + relations.iter().map(inside).sum::<usize>()
 }
 
 /// A query over the rows of another: a common table expression or a subquery in FROM, on either side of a join.
@@ -54,15 +69,16 @@ fn nested(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<Field>
         0 => aggregate(rng, &from, "", &scope),
         _ => project(rng, &from, "", &scope),
     };
-    let inner_relation = relation("q", &fields);
+    let inner_relation = relation("q", &fields, joins_of(&from, relations));
     let outer = pick(rng, relations);
+    let fits = inner_relation.joins + 1 + outer.joins <= JOINS_MAX;
     let with_cte = rng.random_bool(0.5);
     let source = if with_cte { "q".to_string() } else { format!("({inner})") };
     let name = |alias: &str, field: &Field| Field { name: format!("{alias}.{}", field.name), kind: field.kind };
     let scope: Vec<Field> =
         outer.fields.iter().map(|it| name("r0", it)).chain(fields.iter().map(|it| name("r1", it))).collect();
     let from = match (inner_relation.join_columns.is_empty(), outer.join_columns.is_empty()) {
-        (false, false) => {
+        (false, false) if fits => {
             let left = &outer.fields[*pick(rng, &outer.join_columns)].name;
             let right = &fields[*pick(rng, &inner_relation.join_columns)].name;
             let kind = pick(rng, &["JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN"]);
@@ -136,9 +152,9 @@ fn limited(rng: &mut SmallRng, from: &str, filter: &str, scope: &[Field]) -> (St
     (query, fields.collect())
 }
 
-fn relation<'r>(name: &'r str, fields: &'r [Field]) -> Relation<'r> {
+fn relation<'r>(name: &'r str, fields: &'r [Field], joins: usize) -> Relation<'r> {
     let ints = fields.iter().enumerate().filter(|(_, field)| field.kind == Kind::Int);
-    Relation { name, fields, join_columns: ints.map(|(index, _)| index).collect() }
+    Relation { name, fields, join_columns: ints.map(|(index, _)| index).collect(), joins }
 }
 
 /// One to four relations joined on equal columns, with or without a residual condition.
@@ -152,6 +168,9 @@ fn from_clause(rng: &mut SmallRng, relations: &[Relation<'_>]) -> (String, Vec<F
     let mut scope = qualified("r0", first);
     for number in 1..=*pick(rng, &[0, 0, 1, 1, 1, 2, 2, 3]) {
         let next = pick(rng, relations);
+        if joins_of(&text, relations) + 1 + next.joins > JOINS_MAX {
+            continue;
+        }
         let alias = format!("r{number}");
         let added = qualified(&alias, next);
         let kind = pick(rng, &["LEFT JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "JOIN", "JOIN", "JOIN", "JOIN"]);
