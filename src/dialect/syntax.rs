@@ -56,6 +56,9 @@ fn merged_columns(from: &TableWithJoins, all_columns: bool) -> Option<Unsupporte
         nested(&it.relation).or_else(|| match &it.join_operator {
             JoinOperator::Right(by) | JoinOperator::RightOuter(by) => merges(by, "RIGHT JOIN"),
             JoinOperator::FullOuter(by) => merges(by, "FULL JOIN"),
+            // Where nothing is common to both sides it would be bound as an inner join.
+            JoinOperator::Left(by @ JoinConstraint::Natural)
+            | JoinOperator::LeftOuter(by @ JoinConstraint::Natural) => merges(by, "LEFT JOIN"),
             JoinOperator::Left(by) | JoinOperator::LeftOuter(by) if all_columns => {
                 merges(by, "SELECT * of a LEFT JOIN")
             }
@@ -123,6 +126,7 @@ mod tests {
             "SELECT k FROM a RIGHT JOIN b USING (k)",
             "SELECT a.x FROM a NATURAL FULL JOIN b",
             "SELECT * FROM a LEFT JOIN b USING (k)",
+            "SELECT a.x FROM a NATURAL LEFT JOIN b",
             "SELECT 1 FROM (SELECT * FROM c JOIN (a NATURAL LEFT JOIN b) ON c.k = a.k) AS q",
         ];
         for sql in refused {

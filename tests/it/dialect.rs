@@ -61,7 +61,7 @@ const CASES: &[(&str, [&str; 3])] = &[
     ("d - interval '90 minutes'", [r#""2024-02-28T22:30:00""#, r#""2023-12-30T22:30:00""#, "null"]),
     ("interval '1 day' + d > date '2024-01-01'", ["true", "false", "null"]),
     ("ts < timestamp '9999-12-31'", ["true", "true", "null"]),
-    ("d < timestamp '9999-12-31 12:00'", ["true", "true", "null"]),
+    ("d < timestamp '9999-12-31 12:00:00'", ["true", "true", "null"]),
     ("date '9999-12-31' > ts", ["true", "true", "null"]),
     ("ts between date '1000-01-01' and date '2024-01-01'", ["false", "true", "null"]),
     (

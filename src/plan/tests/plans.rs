@@ -172,15 +172,15 @@ fn joins_without_unique_keys() {
                  change of products: products by index (brand_id = products.brand_id, category_id = products.category_id)
                  change of products: products by index (brand_id = products.brand_id, category_id = products.category_id)
                  filter: products.id < products.id
-              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
-              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (name))
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (name))
             left_id bigint, right_id bigint
             reviewed
             -> Left Join  (key: id, review; keeps: rows)
                  cost: O(Δ + matches)
                  on: products.id = map.product_id
                  filter: products.name <> 'x'
-              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (name))
               -> Arrange  (key: id; keeps: rows, also in memory, index (product_id))
                    cost: O(Δ)
                 -> Map  (key: id; keeps: nothing)
@@ -198,13 +198,13 @@ fn joins_without_unique_keys() {
                 -> Map  (key: _rowid; keeps: nothing)
                      cost: O(Δ)
                   -> Table log  (key: _rowid hidden; keeps: rows, also in memory)
-              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (id), index (name))
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id, category_id), index (name))
             message text, id bigint
             chained
             -> Left Join  (key: id hidden, order_id, line; keeps: rows)
                  cost: O(Δ + matches)
                  on: customers.id = assembly.customer_id
-              -> Table customers  (key: id; keeps: rows, also in memory, index (id))
+              -> Table customers  (key: id; keeps: rows, also in memory)
               -> Assembly Join  (key: order_id, line; keeps: rows, also in memory, index (customer_id))
                    cost: O(Δ + touched driver rows)
                    look-up orders by order_items.order_id (back by index of order_items)
@@ -306,7 +306,26 @@ fn functions_in_the_condition_of_a_left_join() {
          SELECT p.id, b.id AS brand FROM products p LEFT JOIN brands b ON lower(p.name) = b.name;
          CREATE MATERIALIZED VIEW liked AS
          SELECT p.id, b.name AS brand FROM products p LEFT JOIN brands b ON p.brand_id = b.id AND concat(p.name, b.name) LIKE 'a%';",
-        expect![""],
+        expect![[r#"
+            by_name
+            -> Left Join  (key: id, brand; keeps: rows)
+                 cost: O(Δ + matches)
+                 on: with join key.join key = brands.name
+              -> Arrange  (key: id; keeps: rows, also in memory, index (join key))
+                   cost: O(Δ)
+                -> Map  (key: id; keeps: nothing)
+                     cost: O(Δ)
+                  -> Table products  (key: id; keeps: rows, also in memory, index (brand_id))
+              -> Table brands  (key: id; keeps: rows, also in memory, index (name))
+            id bigint, brand bigint
+            liked
+            -> Assembly Join  (key: id; keeps: rows)
+                 cost: O(Δ + touched driver rows)
+                 left look-up brands by products.brand_id if concat("name", "name") LIKE 'a%' (back by index of products)
+              -> Table products  (key: id; keeps: rows, also in memory, index (brand_id))
+              -> Table brands  (key: id; keeps: rows, also in memory, index (name))
+            id bigint, brand text
+        "#]],
     );
 }
 
@@ -315,7 +334,24 @@ fn joins_by_values_of_several_inputs() {
     check(
         "CREATE MATERIALIZED VIEW sums AS SELECT p.id, o.id AS order_id FROM orders o, products p, order_items i
            WHERE p.id + i.qty = o.customer_id AND p.id = i.product_id;",
-        expect![""],
+        expect![[r#"
+            sums
+            -> Delta Join  (key: order_id hidden, line hidden, order_id; keeps: rows)
+                 cost: O(Δ + matches)
+                 change of with join key: orders by index (customer_id = with join key.join key)
+                 change of orders: with join key by index (join key = orders.customer_id)
+              -> Arrange  (key: order_id, line; keeps: rows, also in memory, index (join key))
+                   cost: O(Δ)
+                -> Map  (key: order_id, line; keeps: nothing)
+                     cost: O(Δ)
+                  -> Assembly Join  (key: order_id hidden, line hidden; keeps: rows, also in memory)
+                       cost: O(Δ + touched driver rows)
+                       look-up products by order_items.product_id (back by index of order_items)
+                    -> Table order_items  (key: order_id, line; keeps: rows, also in memory, index (product_id))
+                    -> Table products  (key: id; keeps: rows, also in memory)
+              -> Table orders  (key: id; keeps: rows, also in memory, index (customer_id))
+            id bigint, order_id bigint
+        "#]],
     );
 }
 
@@ -328,7 +364,39 @@ fn names_and_types_are_those_of_postgresql() {
          CREATE MATERIALIZED VIEW ranked AS SELECT n FROM
            (SELECT ROW_NUMBER() OVER (ORDER BY name) AS n FROM products) q WHERE n <= 3 UNION ALL SELECT id FROM brands;
          CREATE MATERIALIZED VIEW zoned AS SELECT at::timestamptz, at::date::timestamp AS day, 1::float AS one FROM log;",
-        expect![""],
+        expect![[r#"
+            short
+            -> Map  (key: a; keeps: rows)
+                 cost: O(Δ)
+              -> Table products  (key: id; keeps: rows, also in memory)
+            a bigint, name text
+            ranks
+            -> Map  (key: id; keeps: rows)
+                 cost: O(Δ)
+              -> Top N  (key: id; keeps: nothing)
+                   cost: O(Δ log n + limit), once per touched group
+                   first 3
+                -> Order  (key: name, id; keeps: rows)
+                     cost: O(Δ log n)
+                  -> Table products  (key: id; keeps: rows, also in memory)
+            id bigint, m bigint
+            ranked
+            -> Union All  (key: _key1 hidden, _branch hidden; keeps: rows)
+                 cost: O(Δ)
+              -> Top N  (key: id hidden; keeps: nothing)
+                   cost: O(Δ log n + limit), once per touched group
+                   first 3
+                -> Order  (key: name, id; keeps: rows)
+                     cost: O(Δ log n)
+                  -> Table products  (key: id; keeps: rows, also in memory)
+              -> Table brands  (key: id; keeps: rows, also in memory)
+            n bigint
+            zoned
+            -> Map  (key: _rowid hidden; keeps: rows)
+                 cost: O(Δ)
+              -> Table log  (key: _rowid hidden; keeps: rows, also in memory)
+            at timestamptz, day timestamp, one double precision
+        "#]],
     );
 }
 
