@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::numeric::{add, div, mul, sub};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::error::ArrowError;
@@ -58,7 +57,8 @@ impl CheckArithmetic {
                     _ => return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
                 };
                 let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-                let checked = if op == Operator::Divide { left_type.is_floating() } else { left_type.is_integer() };
+                let checked =
+                    if op == Operator::Divide { left_type == DataType::Float64 } else { left_type.is_integer() };
                 if checked && left_type == right_type {
                     return Ok(call(function, *left, *right));
                 }
@@ -136,8 +136,7 @@ impl ScalarUDFImpl for Checked {
                 Operation::Subtract => sub(left, right),
                 Operation::Multiply => mul(left, right),
                 Operation::Divide => {
-                    let doubles = cast(right, &DataType::Float64)?;
-                    let divisors = doubles.as_primitive::<Float64Type>();
+                    let divisors = right.as_primitive::<Float64Type>();
                     // A divisor counts only where there is something to divide.
                     if (0..right.len())
                         .any(|row| left.is_valid(row) && right.is_valid(row) && divisors.value(row) == 0.0)

@@ -1,11 +1,11 @@
 //! Floats and timestamps as PostgreSQL writes them when they are cast to text.
 
-use std::fmt::{Display, LowerExp, Write};
+use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
@@ -23,7 +23,6 @@ use super::rewrite::rewrite_plan;
 
 /// From this power of ten on, and below the other, floats are written with an exponent.
 const LARGE: i32 = 15;
-const LARGE_SINGLE: i32 = 6;
 const SMALL: i32 = -4;
 
 /// The analyzer rule: casts of floats and timestamps to text become calls of [`Text`].
@@ -95,30 +94,25 @@ impl ScalarUDFImpl for Text {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         over_arrays(args, |arrays| match arrays[0].data_type() {
             DataType::Timestamp(_, zone) => written_times(&arrays[0], zone.clone()),
-            DataType::Float32 => {
-                let texts =
-                    arrays[0].as_primitive::<Float32Type>().iter().map(|it| it.map(|it| float_text(it, LARGE_SINGLE)));
-                Ok(Arc::new(texts.collect::<StringArray>()))
-            }
             _ => {
-                let texts = arrays[0].as_primitive::<Float64Type>().iter().map(|it| it.map(|it| float_text(it, LARGE)));
+                let floats = cast(&arrays[0], &DataType::Float64)?;
+                let texts = floats.as_primitive::<Float64Type>().iter().map(|it| it.map(float_text));
                 Ok(Arc::new(texts.collect::<StringArray>()))
             }
         })
     }
 }
 
-/// The shortest digits that read back the same; with an exponent from 10^`large` on.
-fn float_text<F: Copy + Into<f64> + Display + LowerExp>(value: F, large: i32) -> String {
-    let double: f64 = value.into();
-    if !double.is_finite() {
-        let sign = if double < 0.0 { "-" } else { "" };
-        return if double.is_nan() { "NaN".to_owned() } else { format!("{sign}Infinity") };
+/// The shortest digits that read back the same.
+fn float_text(value: f64) -> String {
+    if !value.is_finite() {
+        let sign = if value < 0.0 { "-" } else { "" };
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{sign}Infinity") };
     }
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (SMALL..large).contains(&exponent) {
+    if (SMALL..LARGE).contains(&exponent) {
         return value.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -158,7 +152,7 @@ mod tests {
 
     #[test]
     fn floats_are_written_as_postgresql_writes_them() {
-        let cases: [(f64, &str); 10] = [
+        let cases = [
             (0.1, "0.1"),
             (-0.0, "-0"),
             (100.0, "100"),
@@ -171,16 +165,7 @@ mod tests {
             (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (value, text) in cases {
-            assert_eq!(float_text(value, LARGE), text);
-        }
-    }
-
-    #[test]
-    fn single_precision_has_its_own_digits() {
-        let cases: [(f32, &str); 4] =
-            [(0.1, "0.1"), (16_777_216.0, "1.6777216e+07"), (123_456.7, "123456.7"), (1e6, "1e+06")];
-        for (value, text) in cases {
-            assert_eq!(float_text(value, LARGE_SINGLE), text);
+            assert_eq!(float_text(value), text);
         }
     }
 

@@ -46,15 +46,6 @@ pub(crate) fn write_float(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a float of single precision with its own digits: 0.1, where the double of the same value is
-/// 0.10000000149011612.
-pub(crate) fn write_single(value: f32, out: &mut Vec<u8>) {
-    match not_finite(f64::from(value)) {
-        Some(text) => out.extend_from_slice(text),
-        None => _ = serde_json::to_writer(out, &value),
-    }
-}
-
 /// What stands for a value that no JSON number can say.
 fn not_finite(value: f64) -> Option<&'static [u8]> {
     match value {

@@ -3,8 +3,8 @@
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampNanosecondType, UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::{DataFusionError, Result};
@@ -49,7 +49,6 @@ pub(super) enum Values {
     Boolean(ArrayRef),
     Int(ArrayRef),
     UInt(ArrayRef),
-    Single(ArrayRef),
     Float(ArrayRef),
     Decimal(ArrayRef, u8),
     WideDecimal(ArrayRef),
@@ -72,8 +71,7 @@ impl Values {
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
                 Values::UInt(to(DataType::UInt64)?)
             }
-            DataType::Float16 | DataType::Float32 => Values::Single(to(DataType::Float32)?),
-            DataType::Float64 => Values::Float(array.clone()),
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => Values::Float(to(DataType::Float64)?),
             DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)
                 if *scale >= 0 =>
             {
@@ -119,7 +117,6 @@ impl Values {
             Values::Boolean(it) => out.extend_from_slice(if it.as_boolean().value(at) { b"true" } else { b"false" }),
             Values::Int(it) => json::write_int(it.as_primitive::<Int64Type>().value(at), out),
             Values::UInt(it) => json::write_int(it.as_primitive::<UInt64Type>().value(at), out),
-            Values::Single(it) => json::write_single(it.as_primitive::<Float32Type>().value(at), out),
             Values::Float(it) => json::write_float(it.as_primitive::<Float64Type>().value(at), out),
             Values::Decimal(it, scale) => {
                 json::write_decimal(it.as_primitive::<Decimal128Type>().value(at), *scale, out)
@@ -163,7 +160,6 @@ impl Values {
             Values::Boolean(it)
             | Values::Int(it)
             | Values::UInt(it)
-            | Values::Single(it)
             | Values::Float(it)
             | Values::Decimal(it, _)
             | Values::WideDecimal(it)

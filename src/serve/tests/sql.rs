@@ -26,10 +26,6 @@ async fn values_keep_all_their_digits() {
         ("SELECT CAST('NaN' AS double precision)", "[[\"NaN\"]]"),
         ("SELECT 'a\"b\\c'", "[[\"a\\\"b\\\\c\"]]"),
         ("SELECT true, NULL", "[[true,null]]"),
-        ("SELECT 0.1::real, 0.1::real::text, CAST('NaN' AS real)", "[[0.1,\"0.1\",\"NaN\"]]"),
-        ("SELECT rating::real FROM products WHERE id = 1", "[[0.125]]"),
-        ("SELECT 1000000::real::text, 0.1::real::double precision", "[[\"1e+06\",0.10000000149011612]]"),
-        ("SELECT round(2.5::real), 1::real / 4::real", "[[2.0,0.25]]"),
         ("SELECT name || '!' || NULL, name || id::text FROM products WHERE id = 1", "[[null,\"product 11\"]]"),
         (
             "SELECT concat('a', NULL, 1), concat_ws('-', 'a', 'b'), replace('aXa', 'X', '--')",
@@ -67,12 +63,22 @@ async fn overflow_is_an_error_and_never_wraps() {
     ] {
         server.sql(sql, json!([])).await.assert_problem(422, "22003");
     }
-    for sql in [
-        "SELECT 1 / (id - id) FROM products",
-        "SELECT 1::real / 0::real",
-        "SELECT 1::real / (rating - rating)::real FROM products",
-    ] {
+    for sql in ["SELECT 1 / (id - id) FROM products", "SELECT 1 / (rating - rating) FROM products"] {
         server.sql(sql, json!([])).await.assert_problem(422, "22012");
+    }
+}
+
+#[tokio::test]
+async fn what_would_mean_something_else_is_refused() {
+    let server = Server::start().await;
+    for sql in [
+        "SELECT 0.1::real",
+        "SELECT name::varchar(3) FROM products",
+        "SELECT 70000::smallint",
+        "SELECT * FROM products AS a LEFT JOIN products AS b USING (id)",
+        "SELECT a.name FROM products AS a RIGHT JOIN products AS b USING (id)",
+    ] {
+        server.sql(sql, json!([])).await.assert_problem(400, "0A000");
     }
 }
 
