@@ -33,16 +33,10 @@ pub(super) fn recompute(graph: &Graph, state: &[Rows]) -> Vec<Rows> {
                 emit(inputs.and_then(|(it, failed)| image(program, &node.schema, &it, failed.as_deref())));
             }),
             Operator::Join { inputs, conditions, program, .. } => {
-                for (at, input) in inputs.iter().enumerate() {
-                    let schema = &graph.nodes[input.0].schema;
-                    for row in all[input.0].values() {
-                        let Some(message) = join_error(schema, at, row, conditions) else { continue };
-                        let message = format!("{message} (row {} of input {})", describe(row, schema), at + 1);
-                        let mut alone = vec![Input::Error(Cow::Borrowed(&message[..])); inputs.len()];
-                        alone[at] = Input::Row(row);
-                        emit(image(program, &node.schema, &alone, Some(&message)));
-                    }
-                }
+                let mut alone = |inputs: &[Input<'_>], message: &str| {
+                    emit(image(program, &node.schema, inputs, Some(message)));
+                };
+                joined_with_nothing(graph, &all, (inputs, conditions), &mut alone);
                 join(graph, &all, (inputs, conditions), &mut Vec::new(), &mut |it| {
                     emit(image(program, &node.schema, it, None))
                 });
@@ -194,6 +188,25 @@ fn assemble<'a>(
         }
     }
     Some((inputs, failed))
+}
+
+/// The rows that join nothing because a value by which they are joined is an error, each by itself.
+fn joined_with_nothing(
+    graph: &Graph,
+    all: &[Rows],
+    (nodes, conditions): (&[NodeId], &[JoinCondition]),
+    emit: &mut dyn FnMut(&[Input<'_>], &str),
+) {
+    for (at, node) in nodes.iter().enumerate() {
+        let schema = &graph.nodes[node.0].schema;
+        for row in all[node.0].values() {
+            let Some(message) = join_error(schema, at, row, conditions) else { continue };
+            let message = format!("{message} (row {} of input {})", describe(row, schema), at + 1);
+            let mut inputs = vec![Input::Error(Cow::Borrowed(&message[..])); nodes.len()];
+            inputs[at] = Input::Row(row);
+            emit(&inputs, &message);
+        }
+    }
 }
 
 /// The error in one of the columns by which a row is joined.

@@ -188,7 +188,7 @@ fn aggregates_and_window_functions_that_are_refused() {
 }
 
 #[test]
-fn what_would_mean_something_else_is_refused() {
+fn distinct_on_is_refused_by_name() {
     for (query, expected) in [
         (
             "SELECT DISTINCT ON (brand_id) id FROM products ORDER BY brand_id, id",
@@ -210,6 +210,14 @@ fn what_would_mean_something_else_is_refused() {
                |                                                      ^^^^^^^^^^^
                = hint: number the rows with ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) and keep number 1"#]],
         ),
+    ] {
+        refused(query, expected);
+    }
+}
+
+#[test]
+fn joins_and_types_that_would_mean_something_else_are_refused() {
+    for (query, expected) in [
         (
             "SELECT product_id FROM stock RIGHT JOIN prices USING (product_id)",
             expect![[r#"
