@@ -27,6 +27,8 @@ use super::rewrite::rewrite_plan;
 
 /// The longest text a call may return. A join may repeat it a batch of rows long.
 const MAX_VALUE_BYTES: usize = 1 << 20;
+/// UTF-8 takes at most this many bytes for a character.
+const MAX_CHARACTER_BYTES: usize = 4;
 /// The most that one call may return for a batch of rows.
 const MAX_BATCH_BYTES: usize = 64 << 20;
 
@@ -97,6 +99,10 @@ enum Growth {
     ReplacedAnywhere,
     /// The second argument, and perhaps the third, for each element of the first.
     Joined,
+    /// As many characters as the second argument says.
+    Padded,
+    /// The first argument as often as the second says.
+    Repeated,
 }
 
 impl Growth {
@@ -109,6 +115,8 @@ impl Growth {
             "replace" => Growth::Replaced,
             "regexp_replace" => Growth::ReplacedAnywhere,
             "array_to_string" => Growth::Joined,
+            "lpad" | "rpad" => Growth::Padded,
+            "repeat" => Growth::Repeated,
             _ => return None,
         })
     }
@@ -124,7 +132,22 @@ impl Growth {
             Growth::Replaced => length(0).saturating_add((length(0) / length(1).max(1) + 1).saturating_mul(length(2))),
             Growth::ReplacedAnywhere => length(0).saturating_add((length(0) + 1).saturating_mul(length(2))),
             Growth::Joined => length(0).saturating_mul(length(1) + length(2)),
+            Growth::Padded => length(1).saturating_mul(MAX_CHARACTER_BYTES),
+            Growth::Repeated => length(0).saturating_mul(length(1)),
         }
+    }
+
+    /// Whether it is the number in this place that counts and not a length.
+    fn is_number(self, place: usize) -> bool {
+        place == 1 && matches!(self, Growth::Padded | Growth::Repeated)
+    }
+}
+
+/// `function`, held to a length wherever it is called when a mere number makes its result long.
+pub(super) fn held(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+    match Growth::of_function(function.name()) {
+        Some(growth @ (Growth::Padded | Growth::Repeated)) => bounded(function, growth),
+        _ => function,
     }
 }
 
@@ -146,7 +169,7 @@ impl Bounded {
         let most = match self.growth {
             Growth::Sum | Growth::Gathered | Growth::Twice => 2 * total,
             Growth::Separated => total.saturating_mul(args.len()),
-            Growth::Replaced | Growth::ReplacedAnywhere | Growth::Joined => usize::MAX,
+            _ => usize::MAX,
         };
         if most <= MAX_VALUE_BYTES {
             return Ok(());
@@ -154,7 +177,8 @@ impl Bounded {
         if self.growth == Growth::Gathered {
             return if total <= MAX_BATCH_BYTES { Ok(()) } else { Err(self.too_long(MAX_BATCH_BYTES)) };
         }
-        let lengths = args.iter().map(Lengths::of).collect::<Result<Vec<_>>>()?;
+        let lengths = args.iter().enumerate().map(|(place, it)| Lengths::of(it, self.growth.is_number(place)));
+        let lengths = lengths.collect::<Result<Vec<_>>>()?;
         let mut of_row = vec![0; lengths.len()];
         let mut grown = 0;
         for row in 0..rows {
@@ -216,7 +240,7 @@ fn bytes(argument: &ColumnarValue, rows: usize) -> Result<usize> {
     })
 }
 
-/// The lengths of an argument: bytes of a text, elements of an array, nothing of anything else.
+/// The lengths of an argument: bytes of a text, elements of an array, nothing of anything else; or its numbers.
 enum Lengths {
     Same(usize),
     /// By row, as integers.
@@ -224,8 +248,11 @@ enum Lengths {
 }
 
 impl Lengths {
-    fn of(argument: &ColumnarValue) -> Result<Lengths> {
+    fn of(argument: &ColumnarValue, is_number: bool) -> Result<Lengths> {
         let of_array = |array: &dyn Array| -> Result<Option<ArrayRef>> {
+            if is_number {
+                return Ok(Some(cast(array, &DataType::Int64)?));
+            }
             let has_length =
                 array.data_type().is_string() || array.data_type().is_binary() || is_list(array.data_type());
             if has_length { Ok(Some(cast(&length(array)?, &DataType::Int64)?)) } else { Ok(None) }

@@ -9,9 +9,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, binary_expr, cast,
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, binary_expr, cast, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -42,6 +42,7 @@ impl Meaning {
         match expr {
             Expr::ScalarFunction(call) => Ok(self.call(call)),
             Expr::Cast(it) => Ok(named_type(it)),
+            Expr::InList(it) if it.list.iter().any(|value| !matches!(value, Expr::Literal(..))) => Ok(any_equal(it)),
             Expr::BinaryExpr(it) if matches!(it.op, Operator::Plus | Operator::Minus) => moved_date(it, schema),
             // `1e20` is a number of 21 digits; a negative scale would be a type nobody has.
             Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), metadata) if scale < 0 => {
@@ -80,6 +81,14 @@ impl Meaning {
             None => Transformed::no(Expr::ScalarFunction(call)),
         }
     }
+}
+
+/// `x IN (a, b)` as `x = a OR x = b`: a list with values that are computed is not always looked through rightly.
+fn any_equal(it: InList) -> Transformed<Expr> {
+    let InList { expr, list, negated } = it;
+    let equal = list.into_iter().map(|value| (*expr).clone().eq(value));
+    let any = equal.reduce(Expr::or).unwrap_or_else(|| lit(false));
+    Transformed::yes(if negated { !any } else { any })
 }
 
 /// A cast to a type that PostgreSQL knows by another name: a timestamp has microseconds, and `float` eight bytes.

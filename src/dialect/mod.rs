@@ -60,6 +60,7 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         "ceil" => Arc::new(it.as_ref().clone().with_aliases(["ceiling"])),
         _ => it,
     });
+    let named = named.map(bounded::held);
     let own = [ScalarUDF::new_from_impl(ToTimestamp::new()), ScalarUDF::new_from_impl(Modulo::new())];
     named.chain(own.map(Arc::new)).collect()
 }

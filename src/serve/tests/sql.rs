@@ -32,6 +32,10 @@ async fn values_keep_all_their_digits() {
             "[[\"a1\",\"a-b\",\"a--a\"]]",
         ),
         ("SELECT make_array(1, 2)", "[[[1,2]]]"),
+        (
+            "SELECT id FROM products WHERE id < 4 AND id IN (5, 6, 7, 8, CASE WHEN id = 1 THEN 1 WHEN id = 2 THEN 2 END)",
+            "[[1],[2]]",
+        ),
         ("SELECT id FROM products WHERE id = 99", "[]"),
         ("SELECT -5 * 3 + 2 - 1", "[[-14]]"),
         ("SELECT id FROM products ORDER BY rating DESC LIMIT 5", "[[10],[20],[30],[40],[39]]"),

@@ -34,7 +34,7 @@ pub(super) enum Found {
     Events(Vec<Event>, Head),
     /// These facts, up to this line; there is more.
     Slice(Vec<Event>, Head),
-    /// The line of our position is gone or another one: this is not the log we read.
+    /// The line of our position is gone or another one, or later ones are missing: this is not the log we read.
     WentBack(String),
     /// These readers' tables must be copied.
     Copy(Vec<usize>),
@@ -63,7 +63,15 @@ pub(super) fn read(
     let mut touched = Touched::new(layout, copied);
     let (mut head, mut lines, mut more) = (from, 0, false);
     while let Some(row) = rows.next()? {
+        let last = head.id;
         head = touched.add(row)?;
+        // Rolled back lines leave no gap: SQLite takes the numbers back with them.
+        if head.id != last + 1 {
+            return Ok(Found::WentBack(format!(
+                "the changes between {last} and {} were deleted from the log",
+                head.id
+            )));
+        }
         lines += 1;
         if lines % SLICE_LINES == 0 {
             if reach == Reach::Slice {

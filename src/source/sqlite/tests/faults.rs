@@ -240,6 +240,16 @@ fn a_restored_backup_is_noticed_even_when_ids_are_used_again() {
 }
 
 #[test]
+fn a_change_that_was_deleted_from_the_log_is_noticed() {
+    let file = File::captured(SIMPLE);
+    let mut source = start(&file);
+    let delete = "DELETE FROM _vantage_changes WHERE id = (SELECT max(id) - 1 FROM _vantage_changes)";
+    let updates = "UPDATE t SET x = 'unlogged' WHERE id = 1; UPDATE t SET x = 'logged' WHERE id = 2";
+    file.connect().execute_batch(&format!("BEGIN; {updates}; {delete}; COMMIT")).unwrap();
+    source.check("a change whose line was deleted");
+}
+
+#[test]
 fn a_deleted_and_recreated_file_is_followed_anew() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);
