@@ -9,6 +9,8 @@ CREATE SOURCE shop WITH (connector = 'sqlite', path = 'shop.db');
 CREATE TABLE lines FROM shop TABLE 'lines';
 CREATE MATERIALIZED VIEW unit AS SELECT id, colour, price / quantity AS each FROM lines;
 CREATE MATERIALIZED VIEW totals AS SELECT colour, sum(price) AS total, count(*) AS lines FROM lines GROUP BY colour;
+CREATE MATERIALIZED VIEW dear AS SELECT id FROM lines WHERE price / quantity > 5;
+CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM dear;
 CREATE MATERIALIZED VIEW rounded AS SELECT id, CAST(colour AS BIGINT) AS number FROM lines;
 ";
 
@@ -111,4 +113,19 @@ fn a_failed_cast_is_an_error_of_its_key() {
     shop.change("UPDATE lines SET colour = '17' WHERE id = 1");
     shop.assert_cell("/v1/views/rounded/1", "number", 17);
     shop.assert_error("/v1/views/rounded/2", &["red"]);
+}
+
+#[test]
+fn a_row_whose_filter_cannot_be_computed_is_neither_shown_nor_counted() {
+    let shop = Shop::open();
+    shop.assert_cell("/v1/views/dear/3", "id", 3);
+    shop.change("UPDATE lines SET quantity = 0 WHERE id = 1");
+    for path in ["/v1/views/dear/1", "/v1/views/dear", "/v1/views/counted"] {
+        shop.assert_error(path, &["division by zero"]);
+    }
+    shop.assert_cell("/v1/views/dear/3", "id", 3);
+    shop.change("UPDATE lines SET quantity = 1 WHERE id = 1");
+    shop.assert_cell("/v1/views/dear/1", "id", 1);
+    let counted = shop.get("/v1/views/counted");
+    assert_eq!((counted.status, counted.json()[0]["n"].as_i64()), (200, Some(2)), "{}", counted.body);
 }

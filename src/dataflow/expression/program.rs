@@ -41,6 +41,7 @@ pub(crate) struct RowProgram {
     key: Vec<(usize, KeyColumn, Collation)>,
     /// The input whose encoded key is the output's, byte for byte.
     carry: Option<usize>,
+    /// The outputs that are computed even if the filter cannot be.
     is_key: Vec<bool>,
 }
 
@@ -51,6 +52,10 @@ impl RowProgram {
         let outputs: Vec<_> = program.outputs.iter().zip(types).map(|(it, to)| (prepare(it, to), to)).collect();
         let mut is_key = vec![false; outputs.len()];
         schema.key.iter().for_each(|it| is_key[it.column] = true);
+        if is_key[..schema.visible].iter().all(|it| *it) {
+            // There is no other column that could tell of a filter that fails.
+            is_key.fill(false);
+        }
         let carry = (0..inputs.len()).find(|input| carries(&outputs, schema, inputs[*input], *input));
         let key = schema.key.iter().map(|it| (it.column, *it, schema.columns[it.column].collation)).collect();
         RowProgram { outputs, key, carry, is_key }

@@ -1,5 +1,7 @@
 //! Aggregation: touched groups are sorted, each group's accumulators are read from its row, updated and written back.
 
+use std::borrow::Cow;
+
 use super::accumulator::{Accumulator, put_signed, signed};
 use super::map::sides;
 use super::{Context, Input, describe};
@@ -149,7 +151,7 @@ impl Aggregate {
             let row = touch.row as usize;
             let failed = match work.filter(row) {
                 Some(Datum::Error(message)) => Some(explained("WHERE", message)),
-                _ => None,
+                _ => work.undecided(row, self.input).map(Cow::Borrowed),
             };
             for (function, accumulator) in work.functions.iter().zip(&mut self.accumulators) {
                 let datum = match (&failed, function.argument) {
@@ -214,6 +216,14 @@ impl Aggregate {
 impl<'r> Work<'r, '_> {
     fn scope(&self, row: usize) -> Scope<'_> {
         Scope { inputs: &self.rows[row..=row], calls: &self.calls, row }
+    }
+
+    /// The error of an input row that perhaps does not belong to its relation.
+    fn undecided(&self, row: usize, input: NodeId) -> Option<&str> {
+        match &self.rows[row] {
+            Input::Row(it) => self.context.graph.nodes[input.0].schema.undecided(it),
+            _ => None,
+        }
     }
 
     fn filter(&self, row: usize) -> Option<Datum<'_>> {

@@ -191,6 +191,15 @@ impl Run {
         }
     }
 
+    /// Refuses to count a row that perhaps does not belong to the relation.
+    fn check_counted(&self, row: &Row) -> Result<()> {
+        let served = &self.scan.served;
+        match served.relation.schema.undecided(row) {
+            Some(message) => Err(external(served.error_cell(row, 0, message))),
+            None => Ok(()),
+        }
+    }
+
     fn passes(&self, row: &Row) -> Result<bool> {
         let path = &self.scan.path;
         match judge(&path.residual, |column| path.cell(&self.scan.served, column).of(row)) {
@@ -201,6 +210,9 @@ impl Run {
     }
 
     fn batch(&self, rows: &[Row]) -> Result<RecordBatch> {
+        if self.scan.projection.is_empty() && !self.scan.path.covering {
+            rows.iter().try_for_each(|row| self.check_counted(row))?;
+        }
         let column = |column: &usize| {
             let cell = self.scan.path.cell(&self.scan.served, *column);
             columns::array(cell.data_type, rows.iter().map(|row| cell.of(row)))
