@@ -13,10 +13,13 @@ PREFIX ?= $(HOME)/.local
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-setup: ## Install the system packages the build needs
+setup: ## Install the system packages the build and the tests need
 	@bash deploy/setup.sh
 
-build: setup ## Build the binary
+setup-build:
+	@bash deploy/setup.sh build
+
+build: setup-build ## Build the binary
 	$(CARGO) build $(PROFILE)
 
 install: build ## Install the binary (PREFIX=/usr/local)
@@ -28,13 +31,13 @@ demo: build ## A shop of five services, served from views (ARGS="--products 1000
 test: setup ## All tests (SEED=… CASES=… replay or widen the random ones)
 	$(CARGO) test $(PROFILE)
 
-bench: setup ## Live joins and API composition against views (ARGS="--products 10000,200000")
+bench: setup-build ## Live joins and API composition against views (ARGS="--products 10000,200000")
 	$(CARGO) bench --locked --profile release --bench live_joins -- $(ARGS)
 
-bench-engine: setup ## Load rate and changes per CPU-second (ARGS="--products 200000")
+bench-engine: setup-build ## Load rate and changes per CPU-second (ARGS="--products 200000")
 	$(CARGO) bench --locked --profile release --bench engine -- $(ARGS)
 
-bench-capture: setup ## What capture costs the owner of a table
+bench-capture: setup-build ## What capture costs the owner of a table
 	$(CARGO) bench --locked --profile release --bench capture -- $(ARGS)
 
 lint: setup ## Format, clippy, documentation
@@ -42,4 +45,4 @@ lint: setup ## Format, clippy, documentation
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps --document-private-items
 
-.PHONY: help setup build install demo test bench bench-engine bench-capture lint
+.PHONY: help setup setup-build build install demo test bench bench-engine bench-capture lint

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the build needs and the machine lacks: a C and C++ compiler and libclang (RocksDB's bindings are
-# generated at build time), make, python3 (the tests write SQLite files from another process with it) and valgrind (the
-# slope test counts instructions with it).
+# Installs what the machine lacks. The build needs a C and C++ compiler and libclang (RocksDB's bindings are generated at
+# build time) and make. The tests need python3 (SQLite files are written from another process with it), valgrind (the
+# slope test counts instructions with it) and PostgreSQL's server (answers are compared with its); `setup.sh build`
+# leaves those out.
 set -euo pipefail
 
 missing=()
 command -v cc >/dev/null && command -v c++ >/dev/null || missing+=(build-essential)
 command -v make >/dev/null || missing+=(make)
-command -v python3 >/dev/null || missing+=(python3)
-command -v valgrind >/dev/null || missing+=(valgrind)
+if [ "${1:-}" != build ]; then
+    command -v python3 >/dev/null || missing+=(python3)
+    command -v valgrind >/dev/null || missing+=(valgrind)
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+fi
 has_libclang() {
     local found
     found=$(find "${LIBCLANG_PATH:-/usr/lib}" /usr/lib -maxdepth 3 -name 'libclang[.-]*so*' ! -name '*cpp*' 2>/dev/null)

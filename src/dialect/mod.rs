@@ -7,11 +7,14 @@
 mod arguments;
 mod bounded;
 mod checked;
+mod fold;
 mod function;
 mod meaning;
 mod mixed;
 mod numbers;
+mod optimizer;
 mod rewrite;
+mod subquery;
 mod syntax;
 mod text;
 mod to_timestamp;
@@ -32,6 +35,8 @@ use self::numbers::RoundNumbers;
 use self::text::CastToText;
 use self::to_timestamp::ToTimestamp;
 
+pub(crate) use self::optimizer::{Reader, optimizer};
+pub(crate) use self::subquery::settle_subqueries;
 pub(crate) use self::syntax::check;
 
 /// Functions that have PostgreSQL's name and another meaning (`to_char` knows other patterns), and functions that tell

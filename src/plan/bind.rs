@@ -1,7 +1,4 @@
-//! Binds a query: DataFusion resolves and types it, then rewrites it under our own short list of rules.
-//!
-//! The rules are only those that hold for every later state of the data. Constant folding is not among them (it wraps
-//! integers and freezes now()); filters and joins are taken apart by `flat`, which needs no push-down.
+//! Binds a query: DataFusion resolves and types it, then rewrites it under `dialect`'s rules for views.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,10 +13,6 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Distinct, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
-use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
-use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
@@ -91,12 +84,7 @@ impl Binder {
         let plan = dialect::analyzer().execute_and_check(plan, &self.options, |_, _| {})?;
         let context = OptimizerContext::new_with_config_options(self.options.clone());
         let context = context.without_query_execution_start_time();
-        let rules = Optimizer::with_rules(vec![
-            Arc::new(ReplaceDistinctWithAggregate::new()),
-            Arc::new(ScalarSubqueryToJoin::new()),
-            Arc::new(SingleDistinctToGroupBy::new()),
-            Arc::new(OptimizeProjections::new()),
-        ]);
+        let rules = Optimizer::with_rules(dialect::optimizer(dialect::Reader::View));
         let plan = rules.optimize(plan, &context, |_, _| {})?;
         Ok(Bound { plan, names })
     }
@@ -111,7 +99,7 @@ impl Binder {
             .with_map_string_types_to_utf8view(false)
             .with_collect_spans(true);
         let planner = SqlToRel::new_with_options(self, options);
-        let plan = planner.sql_statement_to_plan(Statement::Query(parsed))?;
+        let plan = dialect::settle_subqueries(planner.sql_statement_to_plan(Statement::Query(parsed))?)?;
         refuse_distinct_on(&plan)?;
         Ok(plan)
     }

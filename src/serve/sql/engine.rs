@@ -291,6 +291,7 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
         .with_aggregate_functions(functions::aggregates())
         .with_window_functions(functions::windows())
         .with_analyzer_rules(analyzer.rules)
+        .with_optimizer_rules(dialect::optimizer(dialect::Reader::Query))
         .build()
 }
 

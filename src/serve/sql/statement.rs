@@ -55,7 +55,7 @@ pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement
     check_size(sql)?;
     let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(|it| problem(&it))?;
     let (parsed, labels, size) = check_query(parsed)?;
-    let plan = state.statement_to_plan(parsed).await.map_err(|it| problem(&it))?;
+    let plan = state.statement_to_plan(parsed).await.and_then(dialect::settle_subqueries).map_err(|it| problem(&it))?;
     let accepted = guard::check(&plan)?;
     let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
     let labels = names::resolve(&labels, &fields);

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::fixture::{Server, publish};
+use super::fixture::{Server, board_of, publish, relation};
+use crate::change::{Column, DataType, Datum};
+use crate::serve::ServeOptions;
 
 #[tokio::test]
 async fn values_keep_all_their_digits() {
@@ -274,5 +276,80 @@ async fn scans_use_keys_and_indexes() {
         let got = shown.lines().find_map(|it| it.trim().strip_prefix("Scan: ")).unwrap_or("");
         assert_eq!(got, scan, "{sql}\n{shown}");
         assert!(!sql.contains("ORDER") || !shown.contains("Sort"), "{sql}\n{shown}");
+    }
+}
+
+/// Conditions over columns with NULLs, as constants and as parameters: a scan takes them over, wholly or in part, or
+/// leaves them where they are, and none is lost on the way.
+#[tokio::test]
+async fn no_filter_is_lost_between_plan_and_scan() {
+    let columns = vec![
+        Column { nullable: false, ..Column::new("id", DataType::Int64) },
+        Column::new("a", DataType::Int64),
+        Column::new("f", DataType::Boolean),
+        Column::new("n", DataType::Decimal { precision: 10, scale: 2 }),
+        Column::new("s", DataType::Text),
+        Column::new("i", DataType::Int32),
+    ];
+    let one = |id, a, f, n, s, i| [Datum::Int(id), a, f, n, s, i];
+    let null = Datum::Null;
+    let rows = [
+        one(1, Datum::Int(1), Datum::Boolean(true), Datum::Decimal(100), Datum::Text("a"), Datum::Int(1)),
+        one(2, Datum::Int(2), Datum::Boolean(false), Datum::Decimal(250), Datum::Text(""), Datum::Int(2)),
+        one(3, Datum::Int(3), null, Datum::Decimal(-1), Datum::Text("%"), Datum::Int(3)),
+        one(4, null, null, null, null, null),
+    ];
+    let rows: Vec<&[Datum<'_>]> = rows.iter().map(|it| &it[..]).collect();
+    let relation = relation(10, "t", columns, 1, vec![]);
+    let server = Server::with(ServeOptions::default(), board_of(relation, &rows)).await;
+    for (condition, ids) in [
+        ("a IN (1, NULL)", "[[1]]"),
+        ("a NOT IN (1, NULL)", "[]"),
+        ("a IN (NULL)", "[]"),
+        ("a NOT IN (1)", "[[2],[3]]"),
+        ("NOT (a NOT IN (1, NULL))", "[[1]]"),
+        ("a = 1 OR NULL", "[[1]]"),
+        ("a = 1 OR a = NULL OR a IN (2, 2)", "[[1],[2]]"),
+        ("a = NULL", "[]"),
+        ("a <> NULL", "[]"),
+        ("f IN (true, false)", "[[1],[2]]"),
+        ("f NOT IN (true)", "[[2]]"),
+        ("f OR NOT f", "[[1],[2]]"),
+        ("f IS NOT TRUE", "[[2],[3],[4]]"),
+        ("f IS NOT FALSE", "[[1],[3],[4]]"),
+        ("(f IN (true, false)) IS NULL", "[[3],[4]]"),
+        ("NOT (a IN (1) AND a IN (2))", "[[1],[2],[3]]"),
+        ("(a IN (1) AND a IN (2)) IS NULL", "[[4]]"),
+        ("(a NOT IN (1) OR a NOT IN (2)) IS NULL", "[[4]]"),
+        ("a = a", "[[1],[2],[3]]"),
+        ("NOT (a <> a)", "[[1],[2],[3]]"),
+        ("(a - a = 0) IS NULL", "[[4]]"),
+        ("s LIKE '%'", "[[1],[2],[3]]"),
+        ("NOT (s NOT LIKE '%')", "[[1],[2],[3]]"),
+        ("(s LIKE '%') IS NULL", "[[4]]"),
+        ("s ~ '.*'", "[[1],[2],[3]]"),
+        ("a BETWEEN 1 AND NULL", "[]"),
+        ("a NOT BETWEEN 2 AND NULL", "[[1]]"),
+        ("a BETWEEN 1 AND 2 AND s = ''", "[[2]]"),
+        ("n IN (1, 2.5, 2.505)", "[[1],[2]]"),
+        ("n > 2.495", "[[2]]"),
+        ("n = 2.505", "[]"),
+        ("i > 2147483648", "[]"),
+        ("i < 2147483648", "[[1],[2],[3]]"),
+        ("i IN (1, 99999999999)", "[[1]]"),
+    ] {
+        assert_eq!(server.rows(&format!("SELECT id FROM t WHERE {condition} ORDER BY id")).await, ids, "{condition}");
+    }
+    for (condition, params, ids) in [
+        ("a IN ($1, $2)", json!([1, null]), "[[1]]"),
+        ("a NOT IN ($1, $2)", json!([1, null]), "[]"),
+        ("f IN ($1, $2)", json!([true, false]), "[[1],[2]]"),
+        ("a = $1 OR a = $2", json!([null, 2]), "[[2]]"),
+        ("a BETWEEN $1 AND $2", json!([1, null]), "[]"),
+        ("n >= $1", json!(["1.00"]), "[[1],[2]]"),
+    ] {
+        let sql = format!("SELECT id FROM t WHERE {condition} ORDER BY id");
+        let answer = server.sql(&sql, params).await;
+        assert!(answer.body.contains(&format!("\"rows\":{ids}")), "{condition}: {}", answer.body);
     }
 }

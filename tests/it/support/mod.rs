@@ -1,6 +1,8 @@
-//! What the tests of the real process share: a directory with services and views, the process, a plain HTTP client.
+//! What the tests of the real process share: a directory with services and views, the process, a plain HTTP client; and
+//! a PostgreSQL to compare with.
 
 pub(crate) mod http;
+pub(crate) mod postgres;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

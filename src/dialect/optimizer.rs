@@ -1,0 +1,75 @@
+//! The optimizer's rules: one list for views and for queries.
+//!
+//! Left out of DataFusion's own list is what is not always right. `SimplifyExpressions` loses NULLs (`a IN (1) AND a IN
+//! (2)` becomes false, `a = a` true) and rewrites calls and patterns into what they mean to DataFusion; [`FoldConstants`]
+//! takes its place. `RewriteSetComparison`, `UnionsToFilter` and `EliminateJoin` trust in what is declared or drop rows
+//! that differ in NULLs; `FilterNullJoinKeys` is for joins that are nobody's here; and the rules for structs have nothing
+//! to do.
+//!
+//! Views take those rules only that hold for every later state of the data and whose results can be kept. Constant
+//! folding is not among them, since it freezes now(); filters and joins are taken apart by the planner of views, which
+//! needs no push-down.
+
+use std::sync::Arc;
+
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
+use datafusion::optimizer::eliminate_filter::EliminateFilter;
+use datafusion::optimizer::eliminate_group_by_constant::EliminateGroupByConstant;
+use datafusion::optimizer::eliminate_limit::EliminateLimit;
+use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::optimize_unions::OptimizeUnions;
+use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::push_down_limit::PushDownLimit;
+use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+
+use super::fold::FoldConstants;
+
+/// Who reads the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A view, which is kept for every later state of the data.
+    View,
+    /// A query, which is answered once.
+    Query,
+}
+
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+
+/// The rules in their order.
+pub(crate) fn optimizer(reader: Reader) -> Vec<Rule> {
+    let both = |rule: Rule| Some(rule);
+    let query = |rule: Rule| (reader == Reader::Query).then_some(rule);
+    let rules = [
+        query(Arc::new(OptimizeUnions::new())),
+        query(Arc::new(FoldConstants)),
+        both(Arc::new(ReplaceDistinctWithAggregate::new())),
+        query(Arc::new(DecorrelatePredicateSubquery::new())),
+        both(Arc::new(ScalarSubqueryToJoin::new())),
+        query(Arc::new(DecorrelateLateralJoin::new())),
+        query(Arc::new(ExtractEquijoinPredicate::new())),
+        query(Arc::new(EliminateDuplicatedExpr::new())),
+        query(Arc::new(EliminateFilter::new())),
+        query(Arc::new(EliminateCrossJoin::new())),
+        query(Arc::new(EliminateLimit::new())),
+        query(Arc::new(PropagateEmptyRelation::new())),
+        query(Arc::new(EliminateOuterJoin::new())),
+        // A filter cannot go below a limit, so limits go first.
+        query(Arc::new(PushDownLimit::new())),
+        query(Arc::new(PushDownFilter::new())),
+        both(Arc::new(SingleDistinctToGroupBy::new())),
+        query(Arc::new(EliminateGroupByConstant::new())),
+        query(Arc::new(CommonSubexprEliminate::new())),
+        both(Arc::new(OptimizeProjections::new())),
+    ];
+    rules.into_iter().flatten().collect()
+}
