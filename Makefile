@@ -37,7 +37,7 @@ bench: setup-build ## Live joins and API composition against views (ARGS="--prod
 bench-engine: setup-build ## Load rate and changes per CPU-second (ARGS="--products 200000")
 	$(CARGO) bench --locked --profile release --bench engine -- $(ARGS)
 
-bench-capture: setup-build ## What capture costs the owner of a table
+bench-capture: setup-build ## What capture costs the owner of a table, and that it refuses no write
 	$(CARGO) bench --locked --profile release --bench capture -- $(ARGS)
 
 lint: setup ## Format, clippy, documentation

@@ -206,7 +206,7 @@ fn what_to_try(stage: &Stage, address: SocketAddr, options: &DemoOptions) -> Res
 
 write as the owner of the prices does, and read the card again:
 
-  sqlite3 {pricing} 'UPDATE prices SET price_cents = 100 WHERE product_id = {product}'
+  sqlite3 -cmd '.timeout 5000' {pricing} 'UPDATE prices SET price_cents = 100 WHERE product_id = {product}'
   {curl} '{views}/product_card/{product}'
 "
     ))

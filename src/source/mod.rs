@@ -1,7 +1,7 @@
 //! The outside world in: each source runs on a thread of its own and yields keyed events with positions.
 //!
 //! A source knows no state of ours. It is told where to resume, yields batches that end on whole transactions, and
-//! learns through [`Link::durable`] how far its batches are safe with us, so that it may trim the log behind.
+//! learns through [`Link::durable`] how far its batches are safe with us, so that it may acknowledge them upstream.
 
 mod error;
 pub mod sqlite;

@@ -7,18 +7,22 @@
 mod report;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use report::{Report, TableReport, TableState};
 
-use super::log::{self, VERSION};
+use super::connect::{open_to_read, open_to_write};
+use super::log::{self, KEPT, VERSION};
 use super::shape::{self, NoShape, Shape};
-use super::triggers::{Trigger, prefix, triggers};
+use super::triggers::{Trigger, lookups, prefix, triggers};
 
-/// How long a command waits for other writers.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a command waits for other programs' writes to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The pause between two attempts, where SQLite does not wait itself.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a command failed; the file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,15 @@ pub enum CaptureError {
         /// The version found.
         found: i64,
     },
+    /// Another program holds the lock for writing.
+    #[error(
+        "{path} is locked: another program has been writing or holding it for {} s; try again when that has ended",
+        PATIENCE.as_secs()
+    )]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// SQLite said no.
     #[error("{path}: {error}")]
     Sqlite {
@@ -62,26 +75,29 @@ pub enum CaptureError {
     },
 }
 
-/// Captures the named tables, or all there are when none is named. Switches the file to WAL mode.
+/// Captures the named tables, or all there are when none is named. Switches the file to WAL mode, and waits for
+/// writes that are under way.
 pub fn install(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
     let mut connection = open(path)?;
     // What is refused is refused before the file is put into another mode.
     refuse_newer(path, &connection)?;
-    let tables = chosen(path, &connection, tables)?;
-    let before = journal_mode(&connection).map_err(at(path))?;
+    let mut tables = chosen(path, &connection, tables)?;
+    let before = switch_to_wal(path, &connection)?;
     let mut notes = Vec::new();
     if before != "wal" {
-        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(at(path))?;
-        if mode != "wal" {
-            return Err(CaptureError::NotWal { path: path.into(), mode });
-        }
         notes.push(format!("journal mode changed from {before} to wal; it stays so until capture is removed"));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at(path))?;
-    create_log(&transaction, &before).map_err(at(path))?;
+    let earlier = create_log(&transaction, &before).map_err(at(path))?;
+    if let Some(earlier) = earlier {
+        notes.push("the change log of an earlier release was made anew; its readers copy the tables again".into());
+        tables.extend(earlier);
+        tables.sort();
+        tables.dedup();
+    }
     let mut reports = Vec::new();
     for name in tables {
-        let state = install_table(&transaction, &name).map_err(at(path))?;
+        let state = install_table(&transaction, &name, &mut notes).map_err(at(path))?;
         reports.push(TableReport { table: name, state });
     }
     if log::head(&transaction).map_err(at(path))?.is_none() {
@@ -89,31 +105,44 @@ pub fn install(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
     }
     let log = log::identity(&transaction).map_err(at(path))?.map(|it| it.uuid);
     transaction.commit().map_err(at(path))?;
-    Ok(Report { path: path.into(), log, tables: reports, notes })
+    Ok(Report { path: path.into(), log, tables: reports, problems: Vec::new(), notes })
 }
 
-/// What is captured, what is not, and what no longer fits.
+/// What is captured, what that costs the owner, what is not captured, and what no longer fits.
 pub fn status(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
-    let connection = open(path)?;
+    exists(path)?;
+    let connection = open_to_read(path).map_err(at(path))?;
+    connection.busy_timeout(PATIENCE).map_err(at(path))?;
     let transaction = connection.unchecked_transaction().map_err(at(path))?;
     refuse_newer(path, &transaction)?;
     let identity = log::identity(&transaction).map_err(at(path))?;
-    let mut reports = Vec::new();
+    let (mut reports, mut problems, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for name in chosen(path, &transaction, tables)? {
-        let state = state_of(&transaction, &name, identity.is_some()).map_err(at(path))?.0;
+        let (state, shape) = state_of(&transaction, &name, identity.is_some()).map_err(at(path))?;
+        notes.extend(shape.iter().flat_map(|it| unreadable(&it.0)));
         reports.push(TableReport { table: name, state });
     }
-    let mut notes = Vec::new();
-    if identity.is_none() {
-        notes.push("no change log is installed".into());
-    } else if let Some(head) = log::head(&transaction).map_err(at(path))? {
-        notes.push(format!("the change log ends at {}", head.id));
+    match &identity {
+        None => notes.push("no change log is installed".into()),
+        Some(identity) if identity.is_outdated() => {
+            problems.push("the change log was made by an earlier release: run `vantage capture install`".into());
+        }
+        Some(_) => match log::head(&transaction).map_err(at(path))? {
+            Some(head) => {
+                let lines = log::lines(&transaction).map_err(at(path))?;
+                notes.push(format!(
+                    "the change log ends at {} and holds {lines} changes; writers keep about the last {KEPT}",
+                    head.id
+                ));
+            }
+            None => problems.push("the change log is empty: run `vantage capture install`".into()),
+        },
     }
     let mode = journal_mode(&transaction).map_err(at(path))?;
-    if mode != "wal" {
-        notes.push(format!("journal mode is {mode}; capture needs wal: run `vantage capture install`"));
+    if identity.is_some() && mode != "wal" {
+        problems.push(format!("journal mode is {mode}, capture needs wal: run `vantage capture install`"));
     }
-    Ok(Report { path: path.into(), log: identity.map(|it| it.uuid), tables: reports, notes })
+    Ok(Report { path: path.into(), log: identity.map(|it| it.uuid), tables: reports, problems, notes })
 }
 
 /// Takes the triggers of the named tables away; when none is named, those of all tables and the log with them.
@@ -139,7 +168,7 @@ pub fn remove(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
     if let Some(mode) = before.filter(|it| it != "wal") {
         notes.push(restore_journal_mode(&connection, &mode));
     }
-    Ok(Report { path: path.into(), log: None, tables: reports, notes })
+    Ok(Report { path: path.into(), log: None, tables: reports, problems: Vec::new(), notes })
 }
 
 /// How the capture of one table stands. `installed` tells whether the file has a log.
@@ -164,9 +193,24 @@ pub(super) fn state_of(
         None if log::width(connection)? < shape.key_width() => {
             TableState::Drifted { reason: "the change log has too few key columns".into() }
         }
-        None => TableState::Captured { by: shape.key_words() },
+        None => captured(&shape),
     };
     Ok((state, Some((shape, id))))
+}
+
+fn captured(shape: &Shape) -> TableState {
+    TableState::Captured { by: shape.key_words(), lookups: lookups(shape) }
+}
+
+/// Notes on columns that are captured with their rows, but cannot be read here.
+fn unreadable(shape: &Shape) -> Vec<String> {
+    let note = |name: &str, reason: &str| {
+        format!(
+            "column {name:?} of table {:?} can only be read by its owner ({reason}); declare the table without it",
+            shape.name
+        )
+    };
+    shape.columns.iter().filter_map(|it| it.unreadable.as_ref().map(|reason| note(&it.name, reason))).collect()
 }
 
 fn drift(wanted: &[Trigger], found: &[(Trigger, String)], table: &str) -> Option<String> {
@@ -197,13 +241,19 @@ fn installed_triggers(connection: &Connection, id: i64) -> rusqlite::Result<Vec<
     rows.collect()
 }
 
-fn install_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<TableState> {
+fn install_table(transaction: &Transaction<'_>, name: &str, notes: &mut Vec<String>) -> rusqlite::Result<TableState> {
     let (state, found) = state_of(transaction, name, true)?;
-    if !matches!(state, TableState::Missing | TableState::Drifted { .. }) {
-        return Ok(state);
-    }
-    if let Some((_, id)) = found {
-        retire(transaction, id)?;
+    match (&state, found) {
+        (TableState::Missing, _) => {}
+        (TableState::Drifted { .. }, Some((_, id))) => retire(transaction, id)?,
+        (TableState::Absent, _) => {
+            log::current_id(transaction, name)?.map(|id| retire(transaction, id)).transpose()?;
+            return Ok(TableState::Forgotten);
+        }
+        (_, found) => {
+            notes.extend(found.iter().flat_map(|it| unreadable(&it.0)));
+            return Ok(state);
+        }
     }
     let shape = match shape::shape(transaction, name) {
         Ok(shape) => shape,
@@ -229,7 +279,8 @@ fn install_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<
     }
     // Nobody knows what was written before the triggers stood.
     transaction.execute("INSERT INTO _vantage_changes(tbl) VALUES (?1)", [-id])?;
-    Ok(TableState::Captured { by: shape.key_words() })
+    notes.extend(unreadable(&shape));
+    Ok(captured(&shape))
 }
 
 fn remove_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<TableState> {
@@ -259,21 +310,27 @@ fn drop_triggers(transaction: &Transaction<'_>, select: &str, argument: &str) ->
     names.iter().try_for_each(|it| transaction.execute_batch(&format!("DROP TRIGGER {}", shape::quoted(it))))
 }
 
-fn create_log(transaction: &Transaction<'_>, journal_mode: &str) -> rusqlite::Result<()> {
-    if log::identity(transaction)?.is_some() {
-        return Ok(());
-    }
+/// Makes the log, where there is none of this release; the tables that one of an earlier release was about.
+fn create_log(transaction: &Transaction<'_>, journal_mode: &str) -> rusqlite::Result<Option<Vec<String>>> {
+    let found = log::identity(transaction)?;
+    let earlier = match &found {
+        Some(identity) if !identity.is_outdated() => return Ok(None),
+        Some(_) => Some(log::captured(transaction)?),
+        None => None,
+    };
     // Whatever is left of an earlier log is of no use without its identity.
-    drop_log(transaction)?;
+    let before = drop_log(transaction)?;
     transaction.execute_batch(
-        "CREATE TABLE _vantage_changes(id INTEGER PRIMARY KEY AUTOINCREMENT, tbl INTEGER NOT NULL, \
+        "CREATE TABLE _vantage_changes(id INTEGER PRIMARY KEY, tbl INTEGER NOT NULL, \
          nonce INTEGER NOT NULL DEFAULT (random()), k1);
          CREATE TABLE _vantage_tables(id INTEGER PRIMARY KEY, name TEXT NOT NULL, retired INTEGER NOT NULL);
          CREATE TABLE _vantage_log(uuid TEXT NOT NULL, version INTEGER NOT NULL, journal_mode TEXT NOT NULL);",
     )?;
-    transaction
-        .execute("INSERT INTO _vantage_log VALUES (lower(hex(randomblob(16))), ?1, ?2)", (VERSION, journal_mode))?;
-    Ok(())
+    transaction.execute(
+        "INSERT INTO _vantage_log VALUES (lower(hex(randomblob(16))), ?1, ?2)",
+        (VERSION, before.as_deref().unwrap_or(journal_mode)),
+    )?;
+    Ok(earlier)
 }
 
 /// Drops every trigger and table of ours; returns the journal mode the file had before capture.
@@ -293,26 +350,59 @@ fn drop_log(transaction: &Transaction<'_>) -> rusqlite::Result<Option<String>> {
     Ok(mode)
 }
 
+/// Puts the file into WAL mode; the mode it was in. SQLite does not wait here for a write that is under way.
+fn switch_to_wal(path: &Path, connection: &Connection) -> Result<String, CaptureError> {
+    let before = journal_mode(connection).map_err(at(path))?;
+    if before == "wal" {
+        return Ok(before);
+    }
+    // Were SQLite to wait for readers, it would keep writers out meanwhile.
+    connection.busy_timeout(Duration::ZERO).map_err(at(path))?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Ok(mode) if mode == "wal" => break,
+            Ok(mode) => return Err(CaptureError::NotWal { path: path.into(), mode }),
+            Err(error) if is_busy(&error) && Instant::now() < end => thread::sleep(PAUSE),
+            Err(error) => return Err(at(path)(error)),
+        }
+    }
+    connection.busy_timeout(PATIENCE).map_err(at(path))?;
+    Ok(before)
+}
+
 fn restore_journal_mode(connection: &Connection, mode: &str) -> String {
     let words = "delete truncate persist memory off";
     if !words.split(' ').any(|it| it == mode) {
         return format!("journal mode stays wal: {mode:?} is no journal mode");
     }
-    match connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |row| row.get::<_, String>(0)) {
+    // One attempt: while SQLite waits for other programs here, it keeps further ones out.
+    let outcome = connection.busy_timeout(Duration::ZERO).and_then(|()| {
+        connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |row| row.get::<_, String>(0))
+    });
+    let later = format!("when they have ended, `PRAGMA journal_mode = {mode}` changes it back");
+    match outcome {
         Ok(now) if now == mode => format!("journal mode changed back to {mode}"),
-        Ok(now) => format!("journal mode stays {now}: other programs use the file"),
+        Ok(now) => format!("journal mode stays {now}: other programs use the file; {later}"),
+        Err(error) if is_busy(&error) => format!("journal mode stays wal: other programs use the file; {later}"),
         Err(error) => format!("journal mode stays wal: {error}"),
     }
 }
 
-/// The tables a command is about, as the file spells them.
+/// The tables a command is about, as the file spells them: of those that are there, and those that were captured.
 fn chosen(path: &Path, connection: &Connection, named: &[String]) -> Result<Vec<String>, CaptureError> {
     let there = shape::tables(connection).map_err(at(path))?;
+    let installed = log::identity(connection).map_err(at(path))?.is_some();
+    let captured = if installed { log::captured(connection).map_err(at(path))? } else { Vec::new() };
+    let is_there = |name: &str| there.iter().any(|it| it.name.eq_ignore_ascii_case(name));
+    let gone: Vec<String> = captured.into_iter().filter(|it| !is_there(it)).collect();
     if named.is_empty() {
-        return Ok(there.into_iter().filter(|it| it.kind != "shadow").map(|it| it.name).collect());
+        let kept = there.into_iter().filter(|it| it.kind != "shadow").map(|it| it.name);
+        return Ok(kept.chain(gone).collect());
     }
     let find = |name: &String| {
-        let found = there.iter().find(|it| it.name.eq_ignore_ascii_case(name)).map(|it| it.name.clone());
+        let all = there.iter().map(|it| &it.name).chain(&gone);
+        let found = all.into_iter().find(|it| it.eq_ignore_ascii_case(name)).cloned();
         found.ok_or_else(|| CaptureError::NoTable { path: path.into(), table: name.clone() })
     };
     named.iter().map(find).collect()
@@ -331,16 +421,22 @@ fn journal_mode(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
+fn exists(path: &Path) -> Result<(), CaptureError> {
+    if path.is_file() { Ok(()) } else { Err(CaptureError::NoFile(path.into())) }
+}
+
 fn open(path: &Path) -> Result<Connection, CaptureError> {
-    if !path.is_file() {
-        return Err(CaptureError::NoFile(path.into()));
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(at(path))?;
-    connection.busy_timeout(PATIENCE).map_err(at(path))?;
-    Ok(connection)
+    exists(path)?;
+    open_to_write(path, PATIENCE).map_err(at(path))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn at(path: &Path) -> impl Fn(rusqlite::Error) -> CaptureError {
-    move |error| CaptureError::Sqlite { path: path.into(), error }
+    move |error| match is_busy(&error) {
+        true => CaptureError::Busy { path: path.into() },
+        false => CaptureError::Sqlite { path: path.into(), error },
+    }
 }

@@ -42,6 +42,9 @@ impl Layout {
                 identity.version
             )));
         }
+        if identity.is_outdated() {
+            return Err(Fault::Halt(format!("the change log was made by an earlier release: {install}")));
+        }
         let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         if mode != "wal" {
             return Err(Fault::Halt(format!("{} is in journal mode {mode}, not wal: {install}", path.display())));

@@ -2,7 +2,8 @@
 //!
 //! `_vantage_changes` holds one line a touched key: `tbl` is the number of the captured table (its negative: "the
 //! whole table may have changed, copy it again"), `k1…` the key as it is stored, `nonce` a random number that tells
-//! a re-used id from the one that was read.
+//! a re-used id from the one that was read. Writers keep the newest [`KEPT`] lines, whoever has read them: a reader
+//! whose last line is gone copies the tables again, so the log bridges a time and is nobody's only copy of anything.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -12,8 +13,10 @@ pub(super) const CHANGES: &str = "_vantage_changes";
 pub(super) const TABLES: &str = "_vantage_tables";
 /// One line: the identity of the log.
 pub(super) const LOG: &str = "_vantage_log";
-/// The layout of these tables; a newer one is refused.
-pub(super) const VERSION: i64 = 1;
+/// The layout of these tables and of what the triggers write; a newer one is refused, an older one made anew.
+pub(super) const VERSION: i64 = 2;
+/// About how many lines the log keeps: as many keys as are worth looking up, instead of copying the tables again.
+pub(super) const KEPT: i64 = 1_000_000;
 
 /// The identity of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,13 @@ pub(super) struct Identity {
 pub(super) struct Head {
     pub(super) id: i64,
     pub(super) nonce: i64,
+}
+
+impl Identity {
+    /// Whether an earlier release made the log, which this one neither reads nor writes.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.version < VERSION
+    }
 }
 
 /// Whether the file has a log at all.
@@ -54,6 +64,18 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<Option<Head>> {
         .prepare_cached("SELECT id, nonce FROM _vantage_changes ORDER BY id DESC LIMIT 1")?
         .query_row([], |row| Ok(Head { id: row.get(0)?, nonce: row.get(1)? }))
         .optional()
+}
+
+/// How many lines the log holds.
+pub(super) fn lines(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM _vantage_changes", [], |row| row.get(0))
+}
+
+/// The tables that are captured, whether they are still there or not, by name.
+pub(super) fn captured(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name FROM _vantage_tables WHERE NOT retired ORDER BY name")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// How many key columns the log has.

@@ -4,8 +4,10 @@
 //! read transaction that told it how long the log is, so what it yields is always one committed state of the file.
 
 pub mod capture;
+mod connect;
 mod decimal;
 mod fault;
+mod index;
 mod keys;
 mod layout;
 mod log;
@@ -17,7 +19,6 @@ mod snapshot;
 mod stream;
 mod temporal;
 mod triggers;
-mod trim;
 mod value;
 mod watch;
 

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::connect::open_to_read;
 use super::fault::Fault;
 use super::layout::Layout;
 use super::log::{self, Head};
 use super::shape::ShapeColumn;
 use super::stream::{self, Found, Reach};
-use super::trim::Trim;
 use super::watch::{FileId, Watch};
 use crate::catalog::Connector;
 use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth};
@@ -35,7 +35,11 @@ pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let mut back_off = FIRST_BACK_OFF;
     while !link.stopped() {
         life.healthy = false;
-        let outcome = Follower::open(spec, &path, &mut life).and_then(|mut it| it.follow(link, &mut watch));
+        let outcome = Follower::open(spec, &path, &mut life).and_then(|mut it| {
+            let outcome = it.follow(link, &mut watch);
+            it.leave();
+            outcome
+        });
         let health = match outcome {
             Err(Fault::Stopped) | Ok(()) => return,
             Err(Fault::Retry(reason)) => SourceHealth::Retrying { reason },
@@ -106,36 +110,22 @@ pub(super) struct Follower<'a> {
     /// The end of the log before each table was last copied.
     pub(super) copied: Vec<i64>,
     pub(super) builder: RowBuilder,
-    trim: Trim,
 }
 
 impl<'a> Follower<'a> {
     fn open(spec: &'a SourceSpec, path: &'a Path, life: &'a mut Life) -> Result<Follower<'a>, Fault> {
         let file = file_at(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        // Nobody waits for us, so we wait for nobody.
-        connection.busy_timeout(Duration::ZERO)?;
-        // Trimming needs no fsync of its own, and the owner's commits checkpoint the file. It is not mapped: who restores
-        // a backup in place shortens it, and reading behind the end of a mapped file ends the process.
-        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 0")?;
+        let connection = open_to_read(path)?;
+        // The file is not mapped: who restores a backup in place shortens it, and reading behind the end of a mapped
+        // file ends the process.
+        connection.execute_batch("PRAGMA mmap_size = 0")?;
         connection.set_prepared_statement_cache_capacity(64 + 4 * spec.tables.len());
         let transaction = connection.unchecked_transaction()?;
         let layout = Layout::verify(&connection, spec, path)?;
         transaction.finish()?;
         life.accept(&layout)?;
         let copied = vec![0; layout.readers.len()];
-        Ok(Follower {
-            spec,
-            path,
-            life,
-            connection,
-            file,
-            layout,
-            copied,
-            builder: RowBuilder::new(),
-            trim: Trim::new(),
-        })
+        Ok(Follower { spec, path, life, connection, file, layout, copied, builder: RowBuilder::new() })
     }
 
     fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
@@ -167,11 +157,17 @@ impl<'a> Follower<'a> {
                 Some(Found::Events(events, at)) => {
                     head = at;
                     self.send_consistent(link, events, head, seen_at)?;
-                    self.trim_log(link);
                     self.wait(watch, version)?;
                 }
             }
         }
+    }
+
+    /// Leaves the file as whoever closes it last does, with all writes in the file itself, but without the lock that
+    /// keeps others from opening it.
+    fn leave(&self) {
+        // Somebody else's checkpoint does as well, and one that fails is made by the next program that uses the file.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
 
     /// One look at the log behind `head`; `None` when the layout is no longer the file's.
@@ -309,15 +305,6 @@ impl<'a> Follower<'a> {
         match file_at(self.path)? == self.file {
             true => Ok(()),
             false => Err(Fault::Retry(format!("{} was replaced by another file; opening it", self.path.display()))),
-        }
-    }
-
-    fn trim_log(&mut self, link: &Link) {
-        let durable = link.durable.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let same_log = |it: &Position| it.log.rsplit_once('/').is_some_and(|it| it.0 == self.layout.uuid);
-        if let Some(durable) = durable.filter(same_log) {
-            let until = durable.id.min(self.life.position.id) as i64;
-            self.trim.run(&self.connection, until, &self.spec.name);
         }
     }
 

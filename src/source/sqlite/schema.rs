@@ -6,10 +6,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::connect::open_to_read;
 use super::shape::{Affinity, NoShape, Part, Shape, ShapeColumn};
 use crate::catalog::{Connector, DeclaredColumn};
 use crate::change::{Collation, Column, DataType, KeyColumn, Schema};
@@ -31,11 +31,8 @@ pub(crate) fn describe(
     if !path.is_file() {
         return Err(SourceError::NoFile(path));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let at = |error| SourceError::Sqlite { path: path.clone(), error };
-    let connection = Connection::open_with_flags(&path, flags).map_err(at)?;
     // A busy file is asked again later; whoever asks may be told to stop meanwhile.
-    connection.busy_timeout(Duration::ZERO).map_err(at)?;
+    let connection = open_to_read(&path).map_err(|error| SourceError::Sqlite { path: path.clone(), error })?;
     let shape = shape_of(&connection, &path, upstream)?;
     schema(&shape, declared)
 }
@@ -74,6 +71,7 @@ pub(super) fn schema(shape: &Shape, declared: &[DeclaredColumn]) -> Result<Schem
     } else {
         declared.iter().map(|it| declared_column(shape, it)).collect::<Result<_, _>>()?
     };
+    refuse_unreadable(shape, chosen.iter().map(|it| it.0))?;
     check_declared_key(shape, declared)?;
     let mut columns: Vec<Column> = chosen.iter().map(|it| it.1.clone()).collect();
     let visible = columns.len();
@@ -126,6 +124,23 @@ fn declared_column(shape: &Shape, declared: &DeclaredColumn) -> Result<(usize, C
     })?;
     let nullable = !declared.not_null && !declared.primary_key;
     Ok((index, Column { nullable, ..Column::new(declared.name.clone(), declared.data_type) }))
+}
+
+/// Refuses a column that cannot be read here, with what to write instead.
+fn refuse_unreadable(shape: &Shape, chosen: impl Iterator<Item = usize>) -> Result<(), SourceError> {
+    for column in chosen.map(|it| &shape.columns[it]) {
+        if let Some(reason) = &column.unreadable {
+            let readable = shape.columns.iter().filter(|it| it.unreadable.is_none()).map(|it| it.name.as_str());
+            let reason = format!(
+                "column {:?} can only be read by its owner, who computes it at every look ({reason}); \
+                 declare the columns without it: of {}",
+                column.name,
+                readable.collect::<Vec<_>>().join(", ")
+            );
+            return Err(SourceError::Refused { table: shape.name.clone(), reason });
+        }
+    }
+    Ok(())
 }
 
 fn check_declared_key(shape: &Shape, declared: &[DeclaredColumn]) -> Result<(), SourceError> {

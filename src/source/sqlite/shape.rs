@@ -2,7 +2,9 @@
 //!
 //! A shape is either complete or refused with a reason; no constraint is overlooked.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+use super::index::{Expression, index_text};
 
 /// One table.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,12 @@ pub(super) struct ShapeColumn {
     /// The declared type, as written.
     pub(super) declared: String,
     pub(super) not_null: bool,
+    /// Whether REPLACE may put a default in the place of NULL.
+    pub(super) has_default: bool,
+    /// GENERATED ALWAYS AS.
+    pub(super) generated: bool,
+    /// Why only its owner can read it: it is computed, at every look, by a function that only its owner has.
+    pub(super) unreadable: Option<String>,
 }
 
 /// What identifies a row in the log.
@@ -47,8 +55,17 @@ pub(super) struct Part {
 /// A UNIQUE or PRIMARY KEY constraint or a unique index.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Unique {
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<UniquePart>,
     pub(super) is_primary: bool,
+    /// The condition of a partial index.
+    pub(super) filter: Option<Expression>,
+}
+
+/// What one place of a unique constraint compares.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum UniquePart {
+    Column(Part),
+    Expression(Expression),
 }
 
 /// How SQLite converts values stored in a column.
@@ -117,21 +134,28 @@ pub(super) fn shape(connection: &Connection, name: &str) -> Result<Shape, NoShap
         other => return Err(NoShape::Refused(format!("it is a {other} table"))),
     }
     let (columns, primary) = columns(connection, &listed.name)?;
-    let uniques = uniques(connection, &listed.name)?;
+    let uniques = uniques(connection, &listed.name, &columns)?;
     let taken = |name: &&&str| !columns.iter().any(|it| it.name.eq_ignore_ascii_case(name));
     let rowid = if listed.without_rowid { None } else { ["rowid", "_rowid_", "oid"].iter().find(taken).copied() };
-    let primary_index = uniques.iter().find(|it| it.is_primary);
-    let key = match (primary.as_slice(), primary_index) {
+    let primary_parts = uniques.iter().find(|it| it.is_primary).map(Unique::columns);
+    let key = match (primary.as_slice(), primary_parts) {
         // A primary key without an index of its own is the rowid under another name.
         ([column], None) => LogKey::Rowid { alias: Some(*column) },
-        (_, Some(index)) if listed.without_rowid || primary.iter().all(|it| columns[*it].not_null) => {
-            LogKey::Columns(index.parts.clone())
+        (_, Some(parts)) if listed.without_rowid => LogKey::Columns(parts),
+        // Under a collation that only its owner knows, a key could not be found again, but its rowid can.
+        (_, Some(parts)) if is_never_null(&primary, &columns) && parts.iter().all(Part::is_built_in) => {
+            LogKey::Columns(parts)
         }
         _ => LogKey::Rowid { alias: None },
     };
     let shape = Shape { name: listed.name, columns, without_rowid: listed.without_rowid, rowid, key, uniques };
     refuse_unusable_key(&shape)?;
+    refuse_unusable_uniques(&shape)?;
     Ok(shape)
+}
+
+fn is_never_null(key: &[usize], columns: &[ShapeColumn]) -> bool {
+    key.iter().all(|it| columns[*it].not_null)
 }
 
 impl Shape {
@@ -167,16 +191,58 @@ impl Shape {
     /// The key in words.
     pub(super) fn key_words(&self) -> String {
         let Some(parts) = self.key_parts() else { return "rowid".into() };
-        let word = |part: &Part| match part.collation.as_str() {
+        format!("primary key ({})", parts.iter().map(|it| self.part_words(it)).collect::<Vec<_>>().join(", "))
+    }
+
+    /// What a unique constraint compares and can be computed from a row before it is written: a rowid cannot, SQLite
+    /// may not have chosen it yet.
+    pub(super) fn known_parts<'a>(&self, unique: &'a Unique) -> Vec<&'a UniquePart> {
+        let LogKey::Rowid { alias: Some(rowid) } = self.key else { return unique.parts.iter().collect() };
+        let reads_rowid = |part: &UniquePart| matches!(part, UniquePart::Expression(it) if it.columns.contains(&rowid));
+        unique.parts.iter().filter(|it| !reads_rowid(it)).collect()
+    }
+
+    /// A unique constraint in words.
+    pub(super) fn unique_words(&self, unique: &Unique) -> String {
+        let words = unique.parts.iter().map(|it| match it {
+            UniquePart::Column(part) => self.part_words(part),
+            UniquePart::Expression(expression) => expression.text.clone(),
+        });
+        let words = words.collect::<Vec<_>>().join(", ");
+        match &unique.filter {
+            Some(filter) => format!("({words}) WHERE {}", filter.text),
+            None => format!("({words})"),
+        }
+    }
+
+    fn part_words(&self, part: &Part) -> String {
+        match part.collation.as_str() {
             "BINARY" => self.columns[part.column].name.clone(),
             other => format!("{} COLLATE {other}", self.columns[part.column].name),
-        };
-        format!("primary key ({})", parts.iter().map(word).collect::<Vec<_>>().join(", "))
+        }
     }
 
     /// Whether VACUUM may give rows other keys.
     pub(super) fn is_renumbered_by_vacuum(&self) -> bool {
         self.key == LogKey::Rowid { alias: None }
+    }
+}
+
+impl Unique {
+    /// The columns among its parts.
+    pub(super) fn columns(&self) -> Vec<Part> {
+        let column = |it: &UniquePart| match it {
+            UniquePart::Column(part) => Some(part.clone()),
+            UniquePart::Expression(_) => None,
+        };
+        self.parts.iter().filter_map(column).collect()
+    }
+}
+
+impl Part {
+    /// Whether SQLite itself has the collation.
+    fn is_built_in(&self) -> bool {
+        matches!(self.collation.as_str(), "BINARY" | "NOCASE" | "RTRIM")
     }
 }
 
@@ -200,9 +266,10 @@ impl ShapeColumn {
 }
 
 /// The columns, and which of them are the primary key in its order.
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<ShapeColumn>, Vec<usize>)> {
-    let mut statement =
-        connection.prepare_cached("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+fn columns(connection: &Connection, table: &str) -> Result<(Vec<ShapeColumn>, Vec<usize>), NoShape> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, type, \"notnull\", pk, dflt_value IS NOT NULL, hidden >= 2 FROM pragma_table_xinfo(?1) ORDER BY cid",
+    )?;
     let mut rows = statement.query([table])?;
     let mut columns = Vec::new();
     let mut primary: Vec<(i64, usize)> = Vec::new();
@@ -215,23 +282,66 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<(Vec<ShapeC
         let declared: String = row.get::<_, Option<String>>(1)?.unwrap_or_default();
         let upper = declared.to_ascii_uppercase();
         let end = upper.find("GENERATED ALWAYS").unwrap_or(declared.len());
-        columns.push(ShapeColumn { name: row.get(0)?, declared: declared[..end].trim().into(), not_null: row.get(2)? });
+        columns.push(ShapeColumn {
+            name: row.get(0)?,
+            declared: declared[..end].trim().into(),
+            not_null: row.get(2)?,
+            has_default: row.get(4)?,
+            generated: row.get(5)?,
+            unreadable: None,
+        });
     }
+    find_unreadable(connection, table, &mut columns)?;
     primary.sort_unstable();
     Ok((columns, primary.into_iter().map(|it| it.1).collect()))
 }
 
-fn uniques(connection: &Connection, table: &str) -> Result<Vec<Unique>, NoShape> {
-    let mut list = connection
-        .prepare_cached("SELECT name, origin, partial FROM pragma_index_list(?1) WHERE \"unique\" = 1 ORDER BY name")?;
-    let indexes: Vec<(String, String, bool)> =
-        list.query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<_>>()?;
+/// Asks SQLite for statements that read the columns, as following the table will.
+fn find_unreadable(connection: &Connection, table: &str, columns: &mut [ShapeColumn]) -> Result<(), NoShape> {
+    let refusal = |names: &[String]| -> rusqlite::Result<Option<String>> {
+        let outcome = connection.prepare(&format!("SELECT {} FROM {}", names.join(", "), quoted(table)));
+        match outcome.map(drop) {
+            Ok(()) => Ok(None),
+            // SQLite's general error: what the statement says cannot be.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => Ok(Some(words(&error))),
+            Err(error) => Err(error),
+        }
+    };
+    let names: Vec<String> = columns.iter().map(|it| quoted(&it.name)).collect();
+    let Some(reason) = refusal(&names)? else { return Ok(()) };
+    for (name, column) in names.into_iter().zip(columns.iter_mut()).filter(|it| it.1.generated) {
+        column.unreadable = refusal(&[name])?;
+    }
+    if columns.iter().any(|it| it.unreadable.is_some()) { Ok(()) } else { Err(NoShape::Refused(reason)) }
+}
+
+/// SQLite's message, without the statement it is about.
+fn words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn uniques(connection: &Connection, table: &str, columns: &[ShapeColumn]) -> Result<Vec<Unique>, NoShape> {
+    let mut list = connection.prepare_cached(
+        "SELECT il.name, il.origin, il.partial, stored.sql FROM pragma_index_list(?1) AS il \
+         LEFT JOIN sqlite_schema AS stored ON stored.type = 'index' AND stored.name = il.name \
+         WHERE il.\"unique\" = 1 ORDER BY il.name",
+    )?;
+    type Listed = (String, String, bool, Option<String>);
+    let indexes: Vec<Listed> = list
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let names: Vec<&str> = columns.iter().map(|it| it.name.as_str()).collect();
     let mut uniques = Vec::new();
-    for (name, origin, partial) in indexes {
-        if partial {
-            return Err(NoShape::Refused(format!(
-                "unique index {name:?} is partial, so the rows REPLACE deletes cannot be known"
-            )));
+    for (name, origin, partial, sql) in indexes {
+        let unclear = || NoShape::Refused(format!("the statement of its unique index {name:?} is not understood"));
+        let text = sql.map(|sql| index_text(&sql, &names).ok_or_else(unclear)).transpose()?;
+        let (expressions, filter) = text.map_or((Vec::new(), None), |it| (it.parts, it.filter));
+        if partial != filter.is_some() {
+            return Err(unclear());
         }
         let mut info =
             connection.prepare_cached("SELECT cid, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno")?;
@@ -239,14 +349,14 @@ fn uniques(connection: &Connection, table: &str) -> Result<Vec<Unique>, NoShape>
         let mut parts = Vec::new();
         while let Some(row) = rows.next()? {
             let column: i64 = row.get(0)?;
-            let column = usize::try_from(column).map_err(|_| {
-                NoShape::Refused(format!(
-                    "unique index {name:?} is on an expression, so the rows REPLACE deletes cannot be known"
-                ))
-            })?;
-            parts.push(Part { column, collation: row.get::<_, String>(1)?.to_ascii_uppercase() });
+            parts.push(match usize::try_from(column) {
+                Ok(column) => {
+                    UniquePart::Column(Part { column, collation: row.get::<_, String>(1)?.to_ascii_uppercase() })
+                }
+                Err(_) => UniquePart::Expression(expressions.get(parts.len()).ok_or_else(unclear)?.clone()),
+            });
         }
-        uniques.push(Unique { parts, is_primary: origin == "pk" });
+        uniques.push(Unique { parts, is_primary: origin == "pk", filter });
     }
     Ok(uniques)
 }
@@ -256,9 +366,9 @@ fn refuse_unusable_key(shape: &Shape) -> Result<(), NoShape> {
         LogKey::Rowid { .. } if shape.rowid_name().is_none() => Err(NoShape::Refused(
             "it has no usable key: its columns take all names of the rowid (rowid, _rowid_, oid)".into(),
         )),
-        LogKey::Columns(parts) => match parts.iter().find(|it| !is_built_in(&it.collation)) {
+        LogKey::Columns(parts) => match parts.iter().find(|it| !it.is_built_in()) {
             Some(part) => Err(NoShape::Refused(format!(
-                "key column {:?} has the collation {}, which only its owner knows",
+                "it is WITHOUT ROWID, and its key column {:?} has the collation {}, which only its owner knows",
                 shape.columns[part.column].name, part.collation
             ))),
             None => Ok(()),
@@ -267,6 +377,12 @@ fn refuse_unusable_key(shape: &Shape) -> Result<(), NoShape> {
     }
 }
 
-fn is_built_in(collation: &str) -> bool {
-    matches!(collation, "BINARY" | "NOCASE" | "RTRIM")
+fn refuse_unusable_uniques(shape: &Shape) -> Result<(), NoShape> {
+    match shape.uniques.iter().find(|it| shape.known_parts(it).is_empty()) {
+        Some(unique) => Err(NoShape::Refused(format!(
+            "a unique index on {} computes with the rowid only, so the rows REPLACE deletes cannot be known",
+            shape.unique_words(unique)
+        ))),
+        None => Ok(()),
+    }
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row as SqlRow};
 use super::fault::Fault;
 use super::keys::Keys;
 use super::layout::Layout;
-use super::log::Head;
+use super::log::{Head, KEPT};
 use super::shape::{LogKey, Shape};
 use crate::change::{Event, RowBuilder};
 
@@ -58,6 +58,12 @@ pub(super) fn read(
     let mut rows = statement.query([from.id])?;
     match rows.next()? {
         Some(row) if row.get_ref(0)?.as_i64() == Ok(from.id) && row.get_ref(1)?.as_i64() == Ok(from.nonce) => {}
+        Some(row) if row.get_ref(0)?.as_i64().is_ok_and(|it| it > from.id) => {
+            return Ok(Found::WentBack(format!(
+                "the log no longer reaches back to change {}: writers keep about the last {KEPT} changes",
+                from.id
+            )));
+        }
         _ => return Ok(Found::WentBack(format!("change {} is no longer the one that was read", from.id))),
     }
     let mut touched = Touched::new(layout, copied);

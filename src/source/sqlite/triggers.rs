@@ -1,15 +1,24 @@
 //! The triggers that log touched keys: their text is a function of a table's shape, so drift shows as another text.
 //!
 //! AFTER triggers log the old and the new key. With `recursive_triggers` off, REPLACE deletes rows without firing
-//! anything, so BEFORE triggers log the keys of all rows equal to the new one on any unique constraint, under the
-//! constraint's collation. Only key columns and columns of unique constraints are named, which SQLite does not let
-//! the owner drop anyway while the constraint stands.
+//! anything, so BEFORE triggers log the keys of all rows equal to the new one on any unique constraint, as the
+//! constraint compares. A key too many does no harm, since keys are only looked up again. Only columns are named that
+//! a key or a unique constraint reads, which SQLite does not let the owner drop anyway while the constraint stands.
+//!
+//! Nobody but the writers deletes from the log: now and then a write takes the oldest lines away, in its own
+//! transaction. So no reader ever holds the lock for writing, and no writer is refused because of one.
 
-use super::log::CHANGES;
-use super::shape::{Affinity, LogKey, Part, Shape, Unique, quoted};
+use super::index::Expression;
+use super::log::{CHANGES, KEPT};
+use super::shape::{Affinity, LogKey, Part, Shape, Unique, UniquePart, quoted};
 
 /// How the scanned table is called inside a trigger, so that no table's own name gets in the way.
 const EQUAL: &str = "\"_vantage_equal\"";
+/// One write in so many looks whether the log is too long…
+const WRITES_PER_CUT: i64 = 64;
+/// …and deletes at most so many lines: more than are added in between, so that a long log becomes shorter, and few
+/// enough for the write to take no noticeable time.
+const CUT_LINES: i64 = 1024;
 
 /// One trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,18 +35,55 @@ pub(super) fn prefix(id: i64) -> String {
 /// The triggers that capture a table of this shape under `id`.
 pub(super) fn triggers(shape: &Shape, id: i64) -> Vec<Trigger> {
     let writer = Writer { shape, id };
+    let cut = cut();
+    let moved = writer.key("NEW").into_iter().zip(writer.key("OLD"));
+    let moved: Vec<_> = moved.map(|(new, old)| format!("{new} COLLATE BINARY IS NOT {old}")).collect();
+    let update_key = match &shape.key {
+        // The rowid has three more names, by any of which it may be set.
+        LogKey::Rowid { .. } => "AFTER UPDATE".into(),
+        LogKey::Columns(parts) => writer.update("AFTER", parts.iter().map(|it| it.column)),
+    };
     let mut triggers = vec![
-        writer.trigger("insert", "AFTER INSERT", "", &[writer.log("NEW")]),
-        writer.trigger("update", "AFTER UPDATE", "", &[writer.log("OLD"), writer.log_new_if_other()]),
-        writer.trigger("delete", "AFTER DELETE", "", &[writer.log("OLD")]),
+        writer.trigger("insert", "AFTER INSERT", &[], &[writer.log("NEW"), cut.clone()]),
+        writer.trigger("update", "AFTER UPDATE", &[], &[writer.log("OLD"), cut.clone()]),
+        writer.trigger("update_key", &update_key, &moved, &[writer.log("NEW")]),
+        writer.trigger("delete", "AFTER DELETE", &[], &[writer.log("OLD"), cut]),
     ];
-    let (conditions, statements) = writer.equal_rows();
-    if !statements.is_empty() {
-        let moved = format!("WHEN {} ", conditions.join(" OR "));
-        triggers.push(writer.trigger("before_insert", "BEFORE INSERT", "", &statements));
-        triggers.push(writer.trigger("before_update", "BEFORE UPDATE", &moved, &statements));
+    let collisions = writer.collisions();
+    if !collisions.is_empty() {
+        let statements: Vec<_> = collisions.iter().flat_map(|it| it.statements.iter().cloned()).collect();
+        triggers.push(writer.trigger("before_insert", "BEFORE INSERT", &[], &statements));
+    }
+    for (place, it) in collisions.iter().enumerate() {
+        triggers.push(writer.trigger(&format!("before_update_{}", place + 1), &it.update, &it.moved, &it.statements));
     }
     triggers
+}
+
+/// The unique constraints, in words, by which a write that sets them looks for equal rows.
+pub(super) fn lookups(shape: &Shape) -> Vec<String> {
+    Writer { shape, id: 0 }.collisions().into_iter().map(|it| it.words).collect()
+}
+
+/// The statement that keeps the log short. `random` decides, because the ids that one trigger sees may follow a
+/// pattern. SQLite computes the bound once and reads from the lower end of the log, where it mostly stops at once.
+fn cut() -> String {
+    format!(
+        "DELETE FROM \"{CHANGES}\" WHERE id <= CASE WHEN random() % {WRITES_PER_CUT} = 0 \
+         THEN min((SELECT max(id) FROM \"{CHANGES}\") - {KEPT}, (SELECT min(id) FROM \"{CHANGES}\") + {}) ELSE 0 END",
+        CUT_LINES - 1
+    )
+}
+
+/// How rows that REPLACE may delete for one constraint are found.
+struct Collision {
+    words: String,
+    /// The event of updates that may move a row onto another.
+    update: String,
+    /// When one does; always, if empty.
+    moved: Vec<String>,
+    /// What logs the rows equal to NEW.
+    statements: Vec<String>,
 }
 
 struct Writer<'a> {
@@ -46,23 +92,41 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn trigger(&self, suffix: &str, event: &str, when: &str, statements: &[String]) -> Trigger {
+    fn trigger(&self, suffix: &str, event: &str, conditions: &[String], statements: &[String]) -> Trigger {
         let name = format!("{}{suffix}", prefix(self.id));
         let table = quoted(&self.shape.name);
+        let when = match conditions {
+            [] => String::new(),
+            some => format!("WHEN {} ", some.join(" OR ")),
+        };
         let body = statements.join("; ");
         Trigger { sql: format!("CREATE TRIGGER {} {event} ON {table} {when}BEGIN {body}; END", quoted(&name)), name }
+    }
+
+    /// The event of an update that may change one of `columns`. An update that sets none of them does not even
+    /// compile the trigger, so it needs no collation or function the trigger uses.
+    fn update(&self, time: &str, columns: impl Iterator<Item = usize>) -> String {
+        let mut columns: Vec<_> = columns.collect();
+        columns.sort_unstable();
+        columns.dedup();
+        // A generated column changes without being set.
+        if columns.is_empty() || columns.iter().any(|it| self.shape.columns[*it].generated) {
+            return format!("{time} UPDATE");
+        }
+        let names: Vec<_> = columns.iter().map(|it| quoted(&self.shape.columns[*it].name)).collect();
+        format!("{time} UPDATE OF {}", names.join(", "))
     }
 
     /// The key of the row called `row`, as expressions.
     fn key(&self, row: &str) -> Vec<String> {
         match &self.shape.key {
             LogKey::Rowid { .. } => self.shape.rowid_name().iter().map(|it| format!("{row}.{it}")).collect(),
-            LogKey::Columns(parts) => parts.iter().map(|it| self.column(row, it)).collect(),
+            LogKey::Columns(parts) => parts.iter().map(|it| self.column(row, it.column)).collect(),
         }
     }
 
-    fn column(&self, row: &str, part: &Part) -> String {
-        format!("{row}.{}", quoted(&self.shape.columns[part.column].name))
+    fn column(&self, row: &str, column: usize) -> String {
+        format!("{row}.{}", quoted(&self.shape.columns[column].name))
     }
 
     fn into(&self) -> String {
@@ -74,42 +138,145 @@ impl Writer<'_> {
         format!("{} VALUES ({}, {})", self.into(), self.id, self.key(row).join(", "))
     }
 
-    fn log_new_if_other(&self) -> String {
-        let pairs = self.key("NEW").into_iter().zip(self.key("OLD"));
-        let other: Vec<_> = pairs.map(|(new, old)| format!("{new} COLLATE BINARY IS NOT {old}")).collect();
-        format!("{} SELECT {}, {} WHERE {}", self.into(), self.id, self.key("NEW").join(", "), other.join(" OR "))
-    }
-
-    /// For every constraint by which REPLACE may delete a row of another key: when an update touches it, and the
-    /// statement that logs the rows equal to NEW on it.
-    fn equal_rows(&self) -> (Vec<String>, Vec<String>) {
-        let mut conditions = Vec::new();
-        let mut statements = Vec::new();
-        let select = format!(
-            "{} SELECT {}, {} FROM {} AS {EQUAL} WHERE",
+    /// The statement that logs the rows that fulfil `conditions`.
+    fn log_where(&self, conditions: &[String]) -> String {
+        format!(
+            "{} SELECT {}, {} FROM {} AS {EQUAL} WHERE {}",
             self.into(),
             self.id,
             self.key(EQUAL).join(", "),
-            quoted(&self.shape.name)
-        );
+            quoted(&self.shape.name),
+            conditions.join(" AND ")
+        )
+    }
+
+    /// For every constraint by which REPLACE may delete a row of another key.
+    fn collisions(&self) -> Vec<Collision> {
+        let mut collisions = Vec::new();
         if let (LogKey::Columns(_), Some(rowid)) = (&self.shape.key, self.shape.rowid_name()) {
-            conditions.push(format!("NEW.{rowid} IS NOT OLD.{rowid}"));
-            statements.push(format!("{select} {EQUAL}.{rowid} = NEW.{rowid}"));
+            collisions.push(Collision {
+                words: "(rowid)".into(),
+                update: "BEFORE UPDATE".into(),
+                moved: vec![format!("NEW.{rowid} IS NOT OLD.{rowid}")],
+                statements: vec![self.log_where(&[format!("{EQUAL}.{rowid} = NEW.{rowid}")])],
+            });
         }
-        for unique in self.shape.uniques.iter().filter(|it| !self.is_logged_exactly(it)) {
-            let side = |row: &str, it: &Part| format!("{} COLLATE {}", self.column(row, it), quoted(&it.collation));
-            let parts = unique.parts.iter();
-            conditions.extend(parts.map(|it| format!("{} IS NOT {}", side("NEW", it), self.column("OLD", it))));
-            let parts = unique.parts.iter();
-            let equal: Vec<_> = parts.map(|it| format!("{} = {}", side(EQUAL, it), self.column("NEW", it))).collect();
-            statements.push(format!("{select} {}", equal.join(" AND ")));
+        let uniques = self.shape.uniques.iter().filter(|it| !self.is_logged_exactly(it));
+        collisions.extend(uniques.map(|it| self.collision(it)));
+        collisions
+    }
+
+    fn collision(&self, unique: &Unique) -> Collision {
+        let parts = self.shape.known_parts(unique);
+        let plain: Vec<Part> = unique.columns();
+        let computed = || {
+            let expressions = unique.parts.iter().filter_map(|it| match it {
+                UniquePart::Expression(expression) => Some(expression),
+                UniquePart::Column(_) => None,
+            });
+            expressions.chain(&unique.filter)
+        };
+        let read = plain.iter().map(|it| it.column).chain(computed().flat_map(|it| it.columns.iter().copied()));
+        // What is computed may differ for values that are equal, so there any update of what it reads counts.
+        let moved = match computed().next() {
+            Some(_) => Vec::new(),
+            None => plain
+                .iter()
+                .map(|it| format!("{} IS NOT {}", self.collated("NEW", it), self.column("OLD", it.column)))
+                .collect(),
+        };
+        let equal = parts.iter().map(|it| match it {
+            UniquePart::Column(part) => {
+                format!("{} = {}", self.collated(EQUAL, part), self.column("NEW", part.column))
+            }
+            UniquePart::Expression(it) => format!("({}) = {}", it.text, self.computed_from_new(it)),
+        });
+        // With its own condition SQLite finds a partial index again.
+        let filter = unique.filter.iter().map(|it| format!("({})", it.text));
+        let mut statements = vec![self.log_where(&equal.chain(filter).collect::<Vec<_>>())];
+        statements.extend(self.announce_unknown(&parts));
+        Collision { words: self.shape.unique_words(unique), update: self.update("BEFORE", read), moved, statements }
+    }
+
+    fn collated(&self, row: &str, part: &Part) -> String {
+        format!("{} COLLATE {}", self.column(row, part.column), quoted(&part.collation))
+    }
+
+    /// The value of an index's expression for the row that is written: SQLite resolves it over a table of one row
+    /// that has the columns' names, so that nothing needs to be known of what the expression says.
+    fn computed_from_new(&self, expression: &Expression) -> String {
+        if expression.columns.is_empty() {
+            return format!("({})", expression.text);
         }
-        (conditions, statements)
+        let cells = expression.columns.iter().map(|it| {
+            let (new, column) = (self.column("NEW", *it), &self.shape.columns[*it]);
+            let name = quoted(&column.name);
+            // NEW's columns have no affinity. A cast gives it to them, and leaves values of the usual classes alone.
+            match affinity_name(column.affinity()).filter(|_| expression.compares) {
+                Some(affinity) => format!("CAST({new} AS {affinity}) AS {name}"),
+                None => format!("{new} AS {name}"),
+            }
+        });
+        format!("(SELECT {} FROM (SELECT {}))", expression.text, cells.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The statement that tells readers to copy the table again when it cannot be known before the write which rows
+    /// are equal to NEW: REPLACE puts defaults in the place of NULLs later, and a comparison may see a value of a
+    /// class that a column of its type seldom holds.
+    fn announce_unknown(&self, parts: &[&UniquePart]) -> Option<String> {
+        let mut conditions = Vec::new();
+        for part in parts {
+            let (columns, compares) = match part {
+                UniquePart::Column(part) => (vec![part.column], false),
+                UniquePart::Expression(it) => (it.columns.clone(), it.compares),
+            };
+            for index in columns {
+                let (new, column) = (self.column("NEW", index), &self.shape.columns[index]);
+                if column.not_null && column.has_default {
+                    conditions.push(format!("{new} IS NULL"));
+                }
+                let classes = usual_classes(column.affinity()).filter(|_| compares);
+                conditions.extend(classes.map(|it| format!("typeof({new}) NOT IN ({it}, 'null')")));
+            }
+        }
+        let conditions = Some(conditions.join(" OR ")).filter(|it| !it.is_empty())?;
+        Some(format!("INSERT INTO \"{CHANGES}\"(tbl) SELECT -{} WHERE {conditions}", self.id))
     }
 
     /// Whether rows equal on this constraint have the very key that is logged anyway.
     fn is_logged_exactly(&self, unique: &Unique) -> bool {
+        let column = |it: &UniquePart| match it {
+            UniquePart::Column(part) => Some(part.clone()),
+            UniquePart::Expression(_) => None,
+        };
         let exact = |it: &Part| it.collation == "BINARY" && self.shape.columns[it.column].affinity() != Affinity::Blob;
-        unique.is_primary && matches!(self.shape.key, LogKey::Columns(_)) && unique.parts.iter().all(exact)
+        match self.shape.key {
+            LogKey::Columns(_) => {
+                unique.is_primary && unique.parts.iter().all(|it| column(it).is_some_and(|it| exact(&it)))
+            }
+            LogKey::Rowid { alias } => unique.columns().iter().any(|it| Some(it.column) == alias),
+        }
+    }
+}
+
+/// A type of this affinity, to which a cast changes none of [`usual_classes`].
+fn affinity_name(affinity: Affinity) -> Option<&'static str> {
+    match affinity {
+        Affinity::Integer => Some("INTEGER"),
+        Affinity::Real => Some("REAL"),
+        Affinity::Numeric => Some("NUMERIC"),
+        Affinity::Text => Some("TEXT"),
+        Affinity::Blob => None,
+    }
+}
+
+/// The storage classes that columns of an affinity usually hold.
+fn usual_classes(affinity: Affinity) -> Option<&'static str> {
+    match affinity {
+        Affinity::Integer => Some("'integer'"),
+        Affinity::Real => Some("'real'"),
+        Affinity::Numeric => Some("'integer', 'real'"),
+        Affinity::Text => Some("'text'"),
+        Affinity::Blob => None,
     }
 }

@@ -12,7 +12,9 @@ pub struct Report {
     pub log: Option<String>,
     /// The tables the command was about.
     pub tables: Vec<TableReport>,
-    /// What else happened to the file.
+    /// What about the file itself keeps capture from working.
+    pub problems: Vec<String>,
+    /// What else happened to the file, or is to be known of it.
     pub notes: Vec<String>,
 }
 
@@ -32,6 +34,8 @@ pub enum TableState {
     Captured {
         /// The key rows are logged by, in words.
         by: String,
+        /// What a write looks for besides, in words: rows equal on these unique constraints.
+        lookups: Vec<String>,
     },
     /// It is not captured.
     Missing,
@@ -45,16 +49,20 @@ pub enum TableState {
         /// Why.
         reason: String,
     },
-    /// There is no such table.
+    /// It was captured, and is no longer in the file.
     Absent,
+    /// It was captured, is no longer in the file, and is not waited for any more.
+    Forgotten,
     /// It is no longer captured.
     Removed,
 }
 
 impl Report {
-    /// Whether every table that can be captured is.
+    /// Whether every table that can be captured is, and nothing is in the way.
     pub fn is_complete(&self) -> bool {
-        self.tables.iter().all(|it| matches!(it.state, TableState::Captured { .. } | TableState::Refused { .. }))
+        use TableState::{Captured, Forgotten, Refused};
+        let complete = |it: &TableReport| matches!(it.state, Captured { .. } | Refused { .. } | Forgotten);
+        self.problems.is_empty() && self.tables.iter().all(complete)
     }
 }
 
@@ -68,6 +76,7 @@ impl fmt::Display for Report {
         for it in &self.tables {
             write!(f, "\n  {:width$}  {}", it.table, it.state)?;
         }
+        self.problems.iter().try_for_each(|it| write!(f, "\n  problem: {it}"))?;
         self.notes.iter().try_for_each(|it| write!(f, "\n  note: {it}"))
     }
 }
@@ -75,11 +84,20 @@ impl fmt::Display for Report {
 impl fmt::Display for TableState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TableState::Captured { by } => write!(f, "captured by {by}"),
+            TableState::Captured { by, lookups } => {
+                write!(f, "captured by {by}; a write costs its owner a line of the log")?;
+                match lookups.as_slice() {
+                    [] => Ok(()),
+                    some => write!(f, " and, when it sets them, a look-up by each of {}", some.join(", ")),
+                }
+            }
             TableState::Missing => f.write_str("not captured"),
             TableState::Drifted { reason } => write!(f, "drifted: {reason}; run `vantage capture install`"),
             TableState::Refused { reason } => write!(f, "refused: {reason}"),
-            TableState::Absent => f.write_str("no such table"),
+            TableState::Absent => {
+                f.write_str("gone: it was captured and is no longer in the file; `vantage capture install` forgets it")
+            }
+            TableState::Forgotten => f.write_str("gone from the file, and no longer captured"),
             TableState::Removed => f.write_str("no longer captured"),
         }
     }

@@ -16,6 +16,7 @@ use rusqlite::types::ValueRef;
 use crate::catalog::Connector;
 use crate::change::{DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
 use crate::source::sqlite::capture;
+use crate::source::sqlite::connect::open_to_read;
 use crate::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -161,7 +162,7 @@ impl Running {
 
     pub(super) fn compare(&self, context: &str) {
         let Connector::Sqlite { path } = &self.spec.connector;
-        let connection = Connection::open(path).unwrap();
+        let connection = open_to_read(Path::new(path)).unwrap();
         for (index, table) in self.spec.tables.iter().enumerate() {
             let expected = expected(&connection, table);
             let schema = &table.schema;
@@ -246,6 +247,10 @@ impl Python {
         const PROGRAM: &str = "
 import json, sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+# What only the owner has: a function, and a collation that ignores case and white space.
+norm = lambda text: None if text is None else str(text).strip().lower()
+db.create_function('norm', 1, norm, deterministic=True)
+db.create_collation('own', lambda a, b: (norm(a) > norm(b)) - (norm(a) < norm(b)))
 for line in sys.stdin:
     try:
         rows = db.execute(json.loads(line)).fetchall()

@@ -4,3 +4,5 @@ mod faults;
 mod harness;
 mod menu;
 mod random;
+mod unique;
+mod writers;
