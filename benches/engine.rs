@@ -21,7 +21,7 @@ use vantage::engine::{Core, EngineOptions, plan_views};
 use vantage::store::{Board, KeyRange, StoreOptions};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: metered::Metered<mimalloc::MiMalloc> = metered::Metered::new(mimalloc::MiMalloc);
 
 /// Rows in one batch of a snapshot.
 const SNAPSHOT_ROWS: usize = 10_000;

@@ -34,7 +34,7 @@ use ways::served::{InProcess, OverHttp};
 use ways::{Answer, Caller, Question, services};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: metered::Metered<mimalloc::MiMalloc> = metered::Metered::new(mimalloc::MiMalloc);
 
 /// Callers at once where many are measured.
 const MANY_CALLERS: usize = 16;

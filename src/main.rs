@@ -15,7 +15,7 @@ use vantage::serve::{self, ServeOptions};
 use vantage::signals::Interruption;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: metered::Metered<mimalloc::MiMalloc> = metered::Metered::new(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     if let Err(error) = cli::refuse_unknown_variables(std::env::vars_os()) {

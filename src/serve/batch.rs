@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::read::{json_response, write_row};
 use super::router::App;
 use super::served::Served;
+use super::transit::Share;
 use super::value::parse_json;
 use crate::store::Epoch;
 
@@ -31,16 +32,20 @@ struct Ask {
 pub(crate) async fn batch(app: &App, served: &Served, epoch: &Epoch, body: Incoming) -> Result<Response, Problem> {
     filter::check_key(served)?;
     let body = app.body(body).await?;
+    let _place = app.place()?;
     let ask: Ask = serde_json::from_slice(&body)
         .map_err(|it| Problem::bad_request(format!("the body must be like {{\"keys\": [1, 2]}}: {it}")))?;
     if ask.keys.len() > app.options.max_rows {
         return Err(Problem::bad_request(format!("at most {} keys may be asked for at once", app.options.max_rows)));
     }
-    let answer = tokio::time::timeout(app.options.statement_timeout, answer(served, epoch, &ask)).await;
-    Ok(json_response(answer.map_err(|_| Problem::timeout())??))
+    let mut share = app.transit.share();
+    let answer = answer(served, epoch, &ask, &mut share);
+    let answer = tokio::time::timeout(app.options.statement_timeout, answer).await;
+    let bytes = answer.map_err(|_| Problem::timeout())??;
+    Ok(json_response(share.body(bytes)))
 }
 
-async fn answer(served: &Served, epoch: &Epoch, ask: &Ask) -> Result<Vec<u8>, Problem> {
+async fn answer(served: &Served, epoch: &Epoch, ask: &Ask, share: &mut Share) -> Result<Vec<u8>, Problem> {
     let select = ask.select.as_ref().map(|it| filter::parse_select(served, &it.join(","))).transpose()?;
     let mut out = b"{\"rows\":[".to_vec();
     let mut problems: Vec<(usize, Problem)> = Vec::new();
@@ -58,6 +63,7 @@ async fn answer(served: &Served, epoch: &Epoch, ask: &Ask) -> Result<Vec<u8>, Pr
             }
             problems.extend(written.and_then(Result::err).map(|problem| (at, problem)));
         }
+        share.cover(out.capacity()).await?;
         // Others run in between, and who takes too long is ended.
         tokio::task::yield_now().await;
     }

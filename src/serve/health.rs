@@ -15,14 +15,17 @@ pub(crate) fn livez() -> Response {
 }
 
 /// `GET /readyz`: 200, or 503. Why it is not ready names views, files and positions, which only those may see who are
-/// `known`.
+/// `known`. Notes tell of what is the matter while it is ready all the same.
 pub(crate) fn readyz(app: &App, known: bool) -> Response {
     let reasons = reasons(app);
     let (status, word) = match reasons.is_empty() {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
-    let body = if known { json!({ "status": word, "reasons": reasons }) } else { json!({ "status": word }) };
+    let body = match known {
+        true => json!({ "status": word, "reasons": reasons, "notes": app.workers.load().notes() }),
+        false => json!({ "status": word }),
+    };
     let mut response = json_response(body.to_string().into_bytes());
     *response.status_mut() = status;
     response
@@ -39,6 +42,7 @@ fn reasons(app: &App) -> Vec<String> {
     if let Some(reason) = app.board.paused() {
         reasons.push(format!("intake waits: {reason}"));
     }
+    reasons.extend(app.workers.load().reason());
     if let Err(problem) = app.directory().check_described() {
         reasons.push(problem.detail);
     }

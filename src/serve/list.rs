@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::read::{header_value, json_response, matches_etag, not_modified, tagged};
 use super::router::App;
 use super::served::Served;
+use super::transit::Share;
 use super::walk::{CHUNK, Hit, Walk};
 use super::{hex, json, percent};
 use crate::change::{Collation, Datum, Row, encode_datum};
@@ -28,7 +29,7 @@ static ERRORS: HeaderName = HeaderName::from_static("vantage-errors");
 /// `GET /v1/views/{view}?…`
 pub(crate) async fn list(app: &App, served: &Served, epoch: &Epoch, head: &Parts) -> Result<Response, Problem> {
     let query = filter::parse(served, head.uri.query().unwrap_or(""), &app.options)?;
-    let mut page = Page::new(served, &query, epoch)?;
+    let mut page = Page::new(served, &query, epoch, app.transit.share())?;
     let etag = page.etag();
     let mut response = if matches_etag(&head.headers, &etag) {
         not_modified(etag)
@@ -36,7 +37,7 @@ pub(crate) async fn list(app: &App, served: &Served, epoch: &Epoch, head: &Parts
         let read = page.read(app.options.max_scanned_rows);
         let answer = tokio::time::timeout(app.options.statement_timeout, read).await;
         let (body, next) = answer.map_err(|_| Problem::timeout())??;
-        let mut response = tagged(json_response(body), etag);
+        let mut response = tagged(json_response(page.share.body(body)), etag);
         if query.skip_errors {
             response.headers_mut().insert(&ERRORS, HeaderValue::from(page.skipped));
         }
@@ -70,10 +71,17 @@ struct Page<'a> {
     after: Option<Vec<u8>>,
     /// How many rows with error cells were left out.
     skipped: u64,
+    /// The room that rows and answer take until they are sent.
+    share: Share,
 }
 
 impl<'a> Page<'a> {
-    fn new(served: &'a Served, query: &'a Query<'a>, epoch: &'a Epoch) -> Result<Page<'a>, Problem> {
+    fn new(
+        served: &'a Served,
+        query: &'a Query<'a>,
+        epoch: &'a Epoch,
+        share: Share,
+    ) -> Result<Page<'a>, Problem> {
         let mut path = choose(served, &query.conditions, &query.order, &query.select);
         let access = access(&path, served);
         let bound_to = (served.shape, &query.rest, &access, query.limit);
@@ -82,7 +90,7 @@ impl<'a> Page<'a> {
         let ranges = std::mem::take(&mut path.ranges);
         let walk = Walk::new(&path, served, ranges, after.take_if(|_| path.ordered).as_deref());
         let cells = query.select.iter().map(|column| path.cell(served, *column)).collect();
-        Ok(Page { served, query, epoch, path, access, identity, cells, walk, after, skipped: 0 })
+        Ok(Page { served, query, epoch, path, access, identity, cells, walk, after, skipped: 0, share })
     }
 
     /// The same as long as nothing changes that the answer depends on.
@@ -107,7 +115,10 @@ impl<'a> Page<'a> {
         let found =
             if self.path.ordered { self.in_order(max_scanned).await? } else { self.sorted(max_scanned).await? };
         let rows = &found[..found.len().min(self.query.limit)];
-        let mut body = Vec::with_capacity(64 + rows.iter().map(|it| 64 + 2 * it.row.as_bytes().len()).sum::<usize>());
+        let held: usize = rows.iter().map(Hit::bytes).sum();
+        let bytes = 64 + 128 * rows.len() + held + held / 8;
+        self.share.cover(held + bytes).await?;
+        let mut body = Vec::with_capacity(bytes);
         body.push(b'[');
         for (at, hit) in rows.iter().enumerate() {
             if at > 0 {
@@ -155,6 +166,7 @@ impl<'a> Page<'a> {
             if self.walk.is_at_end() {
                 return Ok(rows);
             }
+            self.share.cover(rows.iter().map(Hit::bytes).sum()).await?;
             self.pause(&self.walk, max_scanned).await?;
         }
     }
@@ -178,6 +190,7 @@ impl<'a> Page<'a> {
                     best.pop_last();
                 }
             }
+            self.share.cover(best.values().map(Hit::bytes).sum()).await?;
             self.pause(&self.walk, max_scanned).await?;
         }
         Ok(best.into_values().collect())

@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::problem::Problem;
 use super::route::{LABELS, Route};
 use super::router::App;
+use super::sql::Load;
 use crate::change::SourceHealth;
 use crate::store::RelationState;
 
@@ -67,9 +68,9 @@ struct StateLabels {
 pub(crate) struct Metrics {
     routes: [Requests; LABELS.len()],
     /// SQL requests whose plan was found ready.
-    pub(crate) plans_reused: AtomicU64,
+    plans_reused: AtomicU64,
     /// SQL requests that had to be planned.
-    pub(crate) plans_made: AtomicU64,
+    plans_made: AtomicU64,
 }
 
 /// The requests of one route: plain counters, because every request counts and few are ever asked for the sum.
@@ -96,6 +97,12 @@ impl Metrics {
             plans_reused: AtomicU64::new(0),
             plans_made: AtomicU64::new(0),
         }
+    }
+
+    /// Counts an SQL request by whether its plan was found ready.
+    pub(crate) fn planned(&self, reused: bool) {
+        let count = if reused { &self.plans_reused } else { &self.plans_made };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that ended.
@@ -152,6 +159,7 @@ impl Collector for Durations {
 pub(crate) fn metrics(app: &App) -> Result<Response, Problem> {
     let mut registry = Registry::with_prefix("vantage");
     requests(app, &mut registry);
+    work(app, &mut registry);
     board(app, &mut registry);
     let mut process = Registry::default();
     own_process(&mut process);
@@ -186,6 +194,24 @@ fn requests(app: &App, registry: &mut Registry) {
     let count = |it: &AtomicU64| ConstCounter::new(it.load(Ordering::Relaxed));
     registry.register("sql_plans_reused", "SQL requests whose plan was ready", count(&metrics.plans_reused));
     registry.register("sql_plans_made", "SQL requests that were planned", count(&metrics.plans_made));
+}
+
+/// Statements under way, and answers that are not read.
+fn work(app: &App, registry: &mut Registry) {
+    let mut gauge = |name: &str, help: &str, value: usize| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    };
+    let Load { under_way, unread, overdue, places, memory } = app.workers.load();
+    gauge("sql_statements", "Statements under way", under_way);
+    gauge("sql_statements_unread", "Those that wait for clients to read their answers", unread);
+    gauge("sql_statements_stuck", "Those that were told to end a second ago and have not", overdue);
+    gauge("sql_places_free", "How many more statements may be under way", places);
+    gauge("sql_memory_bytes", "Memory statements hold", memory);
+    gauge("answers_unsent_bytes", "Bytes of answers that clients have not read yet", app.transit.used());
+    let refused = ConstCounter::new(app.transit.refused.load(Ordering::Relaxed));
+    registry.register("answers_refused", "Answers given up because clients did not read others", refused);
 }
 
 fn board(app: &App, registry: &mut Registry) {

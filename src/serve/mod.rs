@@ -35,6 +35,7 @@ mod router;
 mod served;
 mod snapshot;
 mod sql;
+mod transit;
 mod value;
 mod wait;
 mod walk;

@@ -30,6 +30,9 @@ pub struct ServeOptions {
     pub idle_timeout: Duration,
     /// Memory in bytes all SQL statements together may use for sorting, grouping and joining.
     pub max_sql_memory_bytes: usize,
+    /// How many bytes of answers may be made and not yet read by their clients, all together. Small answers do not
+    /// count.
+    pub max_unsent_bytes: usize,
     /// The longest a request may wait for `Vantage-After`.
     pub max_wait: Duration,
     /// How long `/readyz` says no before new connections are refused, so that load balancers notice.
@@ -53,6 +56,7 @@ impl Default for ServeOptions {
             max_connections: 1024,
             idle_timeout: Duration::from_secs(60),
             max_sql_memory_bytes: 256 << 20,
+            max_unsent_bytes: 64 << 20,
             max_wait: Duration::from_secs(30),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),

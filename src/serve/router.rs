@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -20,17 +19,25 @@ use super::options::{ServeError, ServeOptions, check_listen};
 use super::problem::Problem;
 use super::route::Route;
 use super::served::Directory;
+use super::transit::{Share, Transit};
 use super::{accept, batch, describe, health, list, metrics, percent, read, sql, wait};
 use crate::store::Board;
+
+/// How many bytes of request bodies there may be, small ones not counted.
+const MAX_ARRIVED_BYTES: usize = 64 << 20;
 
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) board: Arc<Board>,
     pub(crate) options: ServeOptions,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) room: Room,
     pub(crate) workers: sql::Workers,
+    /// What was made of answers and not sent.
+    pub(crate) transit: Arc<Transit>,
+    /// What has arrived of requests and is worked on.
+    arrivals: Arc<Transit>,
     directory: ArcSwap<Directory>,
     sql: ArcSwap<sql::Engine>,
     draining: AtomicBool,
@@ -41,9 +48,11 @@ impl App {
         let directory = Arc::new(Directory::new(&board));
         let engine = sql::Engine::new(Arc::clone(&directory), options.max_sql_memory_bytes)?;
         Ok(App {
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
             room: Room::default(),
-            workers: sql::Workers::new()?,
+            workers: sql::Workers::new(options.max_sql_memory_bytes),
+            transit: Transit::new("other answers wait for their clients to read them", options.max_unsent_bytes),
+            arrivals: Transit::new("other requests are on their way in", MAX_ARRIVED_BYTES),
             directory: ArcSwap::from(directory),
             sql: ArcSwap::from_pointee(engine),
             draining: AtomicBool::new(false),
@@ -85,23 +94,49 @@ impl App {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The whole request body, within the limits of size and time.
-    pub(crate) async fn body(&self, body: Incoming) -> Result<Bytes, Problem> {
-        let limit = self.options.max_body_bytes;
-        let read = Limited::new(body, limit).collect();
+    /// The whole request body, within the limits of size and time; bodies of all requests are counted, too.
+    pub(crate) async fn body(&self, body: Incoming) -> Result<Received, Problem> {
+        let read = self.receive(Limited::new(body, self.options.max_body_bytes));
         let read = tokio::time::timeout(self.options.statement_timeout, read).await;
-        let read = read.map_err(|_| {
+        read.map_err(|_| {
             Problem::new(StatusCode::REQUEST_TIMEOUT, "57014", "the request's body did not arrive in time")
-        })?;
-        let read = read.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                let detail = format!("the request's body has more than {limit} bytes");
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "54000", detail)
-            } else {
-                Problem::bad_request(format!("the request's body could not be read: {error}"))
+        })?
+    }
+
+    async fn receive(&self, mut body: Limited<Incoming>) -> Result<Received, Problem> {
+        let mut received = Received { bytes: Vec::new(), share: self.arrivals.share() };
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    let limit = self.options.max_body_bytes;
+                    let detail = format!("the request's body has more than {limit} bytes");
+                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "54000", detail)
+                } else {
+                    Problem::bad_request(format!("the request's body could not be read: {error}"))
+                }
+            })?;
+            if let Ok(data) = frame.into_data() {
+                // Room for what is there and about as much again, which is how a vector grows.
+                received.share.cover(2 * (received.bytes.len() + data.len())).await?;
+                received.bytes.extend_from_slice(&data);
             }
-        })?;
-        Ok(read.to_bytes())
+        }
+        Ok(received)
+    }
+}
+
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) struct Received {
+    bytes: Vec<u8>,
+    share: Share,
+}
+
+impl std::ops::Deref for Received {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -171,11 +206,14 @@ async fn rows(app: &App, asked: Asked<'_>, view: &str, body: Incoming) -> Result
     // In this order: an epoch that is taken after a relation was found complete has all its rows. And waiting is no work:
     // it takes no room from others.
     let snapshot = wait::snapshot_for(&app.board, &app.options, &asked.head.headers).await?;
-    let _place = app.place()?;
     let answer = match asked.route {
-        Route::Row(_, key) => read::keyed(served, &snapshot.epoch, asked.head, key),
+        // A body that comes slowly takes no room either.
         Route::Batch(_) => Box::pin(batch::batch(app, served, &snapshot.epoch, body)).await,
-        _ => list::list(app, served, &snapshot.epoch, asked.head).await,
+        Route::Row(_, key) => app.place().and_then(|_place| read::keyed(served, &snapshot.epoch, asked.head, key)),
+        _ => match app.place() {
+            Ok(_place) => list::list(app, served, &snapshot.epoch, asked.head).await,
+            Err(problem) => Err(problem),
+        },
     };
     let mut response = answer.unwrap_or_else(Problem::into_response);
     snapshot.describe(&app.board, served, &mut response);

@@ -7,8 +7,11 @@ use super::served::Served;
 use crate::change::{RelationId, Row};
 use crate::store::{Epoch, KeyRange, StoreError};
 
-/// How many rows are read at a time.
+/// How many rows are read at a time at most.
 pub(crate) const CHUNK: usize = 1024;
+/// About how many bytes are read at a time; before it is known how long rows are, [`FIRST`] rows.
+const CHUNK_BYTES: usize = 512 << 10;
+const FIRST: usize = 128;
 /// How many ranges are looked into at a time, be there rows or not.
 const RANGES: usize = 64;
 
@@ -22,6 +25,11 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
+    /// About how many bytes it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        self.row.as_bytes().len() + self.entry.as_ref().map_or(0, |it| it.as_bytes().len())
+    }
+
     /// Its place on the path.
     pub(crate) fn path_key(&self) -> &[u8] {
         self.entry.as_ref().unwrap_or(&self.row).key()
@@ -39,6 +47,8 @@ pub(crate) struct Walk {
     /// Whether rows are index entries and the relation's rows have to be looked up.
     looks_up: bool,
     examined: usize,
+    /// How many rows are read next at most.
+    chunk: usize,
 }
 
 impl Walk {
@@ -57,6 +67,7 @@ impl Walk {
             reverse: path.reverse,
             looks_up: path.index.is_some() && !path.covering,
             examined: 0,
+            chunk: FIRST,
         }
     }
 
@@ -69,6 +80,7 @@ impl Walk {
             reverse: false,
             looks_up: path.index.is_some(),
             examined: 0,
+            chunk: FIRST,
         })
     }
 
@@ -93,15 +105,24 @@ impl Walk {
         if self.is_at_end() {
             return Ok(None);
         }
-        let found = if self.points { self.points(epoch)? } else { self.scan(epoch, wanted.clamp(1, CHUNK))? };
+        let found = if self.points { self.points(epoch)? } else { self.scan(epoch, wanted.clamp(1, self.chunk))? };
         if !self.looks_up {
+            self.learn(&found);
             return Ok(Some(found.into_iter().map(|row| Hit { row, entry: None }).collect()));
         }
         let keys: Vec<Vec<u8>> = found.iter().map(|it| entry_key(it).to_vec()).collect();
         let rows = epoch.get_many(served.relation.id, &keys)?;
-        let pairs = found.into_iter().zip(rows);
-        let hits = pairs.map(|(entry, row)| Ok(Hit { row: row.ok_or_else(|| dangling(served))?, entry: Some(entry) }));
-        hits.collect::<Result<_, _>>().map(Some)
+        let rows = rows.into_iter().map(|it| it.ok_or_else(|| dangling(served))).collect::<Result<Vec<Row>, _>>()?;
+        self.learn(&rows);
+        Ok(Some(rows.into_iter().zip(found).map(|(row, entry)| Hit { row, entry: Some(entry) }).collect()))
+    }
+
+    /// Reads about as many bytes the next time as it should, if rows go on to be as long as these.
+    fn learn(&mut self, rows: &[Row]) {
+        let bytes: usize = rows.iter().map(|it| it.as_bytes().len()).sum();
+        if let Some(mean) = bytes.checked_div(rows.len()) {
+            self.chunk = (CHUNK_BYTES / mean.max(1)).clamp(1, CHUNK);
+        }
     }
 
     fn scan(&mut self, epoch: &Epoch, wanted: usize) -> Result<Vec<Row>, StoreError> {

@@ -1,5 +1,6 @@
 //! All integration tests in one binary, because linking is slow.
 
+mod attack;
 mod cli;
 mod crash;
 mod dialect;

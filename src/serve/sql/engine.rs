@@ -32,14 +32,15 @@ use super::arrow_json::{Values, sql_name};
 use super::failure::problem;
 use super::statement::{Statement, prepare};
 use super::table::Table;
-use super::workers::Slot;
-use super::yielding::yielding;
-use super::{close, functions, guard, open, parameters};
+use super::watch::Watch;
+use super::width::TooWide;
+use super::{checks, close, functions, guard, open, parameters};
 use crate::change::ZONE;
 use crate::dialect;
 use crate::serve::options::ServeError;
 use crate::serve::problem::Problem;
 use crate::serve::served::Directory;
+use crate::serve::transit::Writer;
 use crate::store::Epoch;
 
 /// About how many statements and how many execution plans are kept.
@@ -50,10 +51,6 @@ const KEPT_BYTES: u64 = 16 << 20;
 const MAX_KEY_BYTES: usize = 8 << 10;
 /// How many rows are computed at a time: as many as a scan gives. A text that stands beside each of them counts as often.
 const BATCH_ROWS: usize = 1024;
-/// The largest answer.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
-/// Only what is used of it costs memory.
-const PLANNER_STACK_BYTES: usize = 64 << 20;
 
 /// Plans and executes queries over one list of relations.
 pub(crate) struct Engine {
@@ -122,21 +119,19 @@ impl Engine {
         self.statements.get(sql).map(|(statement, _)| statement)
     }
 
-    /// The checked plan of `sql`.
-    pub(crate) async fn prepare(self: &Arc<Engine>, sql: &str, slot: Slot) -> Result<Arc<Statement>, Problem> {
-        let (engine, text) = (Arc::clone(self), sql.to_string());
-        let statement = Arc::new(aside(slot, async move { prepare(&engine.state, &text).await }).await?);
+    /// The checked plan of `sql`. The planner recurses over plans, which needs the stack of a statement's thread.
+    pub(crate) async fn prepare(&self, sql: &str) -> Result<Arc<Statement>, Problem> {
+        let statement = Arc::new(prepare(&self.state, sql).await?);
         keep(&self.statements, sql.into(), Arc::clone(&statement), &statement);
         Ok(statement)
     }
 
     /// A plan ready for execution, and whether it was known.
     pub(crate) async fn physical(
-        self: &Arc<Engine>,
+        &self,
         sql: &str,
-        statement: &Arc<Statement>,
+        statement: &Statement,
         params: &[&str],
-        slot: Slot,
     ) -> Result<(Arc<dyn ExecutionPlan>, bool), Problem> {
         // JSON texts have no zero bytes, so the parts cannot be mistaken for each other.
         let key = std::iter::once(sql).chain(params.iter().copied()).collect::<Vec<_>>().join("\0");
@@ -144,8 +139,7 @@ impl Engine {
             return Ok((plan, true));
         }
         let values = parameters::bind(&statement.parameters, params)?;
-        let (engine, planned) = (Arc::clone(self), Arc::clone(statement));
-        let plan = aside(slot, async move { engine.plan(&planned, values).await }).await?;
+        let plan = self.plan(statement, values).await?;
         if statement.constant {
             keep(&self.plans, key, Arc::clone(&plan), statement);
         }
@@ -157,8 +151,9 @@ impl Engine {
         let create = async |state: &SessionState, logical: &LogicalPlan| {
             let logical = state.optimize(logical).map_err(fail)?;
             guard::check_constants(&logical)?;
+            let logical = checks::in_expressions(logical).map_err(fail)?;
             let physical = state.query_planner().create_physical_plan(&logical, state).await;
-            physical.and_then(yielding).map_err(fail)
+            physical.and_then(checks::in_operators).map_err(fail)
         };
         let mut logical = statement.plan.clone();
         if !values.is_empty() {
@@ -173,52 +168,58 @@ impl Engine {
         create(&state, &logical).await
     }
 
-    /// Runs `plan` on `epoch`, into the body of the answer.
-    pub(crate) async fn execute(
-        &self,
-        statement: &Statement,
-        plan: Arc<dyn ExecutionPlan>,
-        epoch: &Arc<Epoch>,
-        max_rows: usize,
-    ) -> Result<Vec<u8>, Problem> {
-        let fail = |it: DataFusionError| problem(&it);
+    /// Runs `plan` on `epoch` and writes the answer.
+    pub(crate) async fn execute(&self, run: &Run<'_>, writer: &mut Writer) -> Result<(), Problem> {
+        let mut batch_rows = BATCH_ROWS;
+        loop {
+            let error = match self.attempt(run, batch_rows, writer).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match TooWide::of(&error) {
+                Some(wide) if writer.begin_again() => batch_rows = wide.rows(),
+                _ => return Err(problem(&error)),
+            }
+        }
+    }
+
+    async fn attempt(&self, run: &Run<'_>, batch_rows: usize, writer: &mut Writer) -> SqlResult<()> {
+        let Run { statement, plan, epoch, max_rows, watch } = run;
         // Joins and subqueries keep what they have built; every execution needs its own.
-        let plan = reset_plan_states(plan).map_err(fail)?;
+        let plan = reset_plan_states(Arc::clone(plan))?;
         let schema = plan.schema();
-        let mut out = Vec::with_capacity(1024);
         let types = schema.fields().iter().map(|it| sql_name(it.data_type()));
-        open(statement.labels.iter().map(String::as_str).zip(types), &mut out);
-        let mut batches = execute_stream(plan, self.task(epoch)).map_err(fail)?;
+        open(statement.labels.iter().map(String::as_str).zip(types), writer.out());
+        let mut batches = execute_stream(plan, self.task(epoch, batch_rows))?;
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(fail)?;
-            if rows + batch.num_rows() > max_rows {
-                return Err(too_much(format!("the result has more than the {max_rows} rows one answer may have")));
+            let batch = batch?;
+            if rows + batch.num_rows() > *max_rows {
+                return Err(external(too_much(*max_rows)));
             }
-            let columns = batch.columns().iter().map(Values::new).collect::<SqlResult<Vec<_>>>().map_err(fail)?;
+            let columns = batch.columns().iter().map(Values::new).collect::<SqlResult<Vec<_>>>()?;
             for row in 0..batch.num_rows() {
+                let out = writer.out();
                 out.extend_from_slice(if rows == 0 { b"[" } else { b",[" });
                 rows += 1;
                 for (at, column) in columns.iter().enumerate() {
                     if at > 0 {
                         out.push(b',');
                     }
-                    column.write(row, &mut out).map_err(fail)?;
+                    column.write(row, out)?;
                 }
                 out.push(b']');
-                if out.len() > MAX_ANSWER_BYTES {
-                    return Err(too_much(format!(
-                        "the result has more than the {MAX_ANSWER_BYTES} bytes one answer may have"
-                    )));
+                if writer.must_wait() {
+                    watch.away(writer.flow()).await.flatten().map_err(external)?;
                 }
             }
         }
-        close(epoch, &mut out);
-        Ok(out)
+        close(epoch, writer.out());
+        Ok(())
     }
 
-    fn task(&self, epoch: &Arc<Epoch>) -> Arc<TaskContext> {
-        let config = self.state.config().clone().with_extension(Arc::clone(epoch));
+    fn task(&self, epoch: &Arc<Epoch>, batch_rows: usize) -> Arc<TaskContext> {
+        let config = self.state.config().clone().with_extension(Arc::clone(epoch)).with_batch_size(batch_rows);
         let (id, runtime) = (self.state.session_id().to_string(), Arc::clone(self.state.runtime_env()));
         // Plans carry their functions with them; the task needs no registry.
         let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
@@ -226,7 +227,22 @@ impl Engine {
     }
 }
 
-fn too_much(detail: String) -> Problem {
+/// What is run.
+pub(crate) struct Run<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) epoch: &'a Arc<Epoch>,
+    /// The most rows the answer may have.
+    pub(crate) max_rows: usize,
+    pub(crate) watch: &'a Watch,
+}
+
+fn external(problem: Problem) -> DataFusionError {
+    DataFusionError::External(Box::new(problem))
+}
+
+fn too_much(max_rows: usize) -> Problem {
+    let detail = format!("the result has more than the {max_rows} rows one answer may have");
     Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
         .hint("add a LIMIT, or ask for it in parts")
 }
@@ -240,25 +256,6 @@ fn keep<V: Clone>(kept: &Kept<V>, key: String, value: V, statement: &Statement) 
         let bytes = bytes.saturating_add(8 * key.len() as u64);
         kept.insert(key, (value, bytes));
     }
-}
-
-/// Runs the planner on a thread of its own: it recurses over plans, deeper than the stacks of the runtime's threads
-/// allow, and would keep one of those busy for milliseconds. It does no input or output.
-/// Planning cannot be cancelled, so it keeps its slot until it ends even when nobody waits for it.
-async fn aside<T: Send + 'static>(
-    slot: Slot,
-    planning: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, Problem> {
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let runtime = tokio::runtime::Handle::current();
-    let planner = std::thread::Builder::new().name("sql-planner".into()).stack_size(PLANNER_STACK_BYTES);
-    let spawned = planner.spawn(move || {
-        // Nobody waits any more when the request was cancelled.
-        let _ = send.send(runtime.block_on(planning));
-        drop(slot);
-    });
-    spawned.map_err(|it| Problem::internal(format!("no thread to plan on: {it}")))?;
-    receive.await.map_err(|_| Problem::internal("the planner failed unexpectedly; the log tells more"))?
 }
 
 fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {

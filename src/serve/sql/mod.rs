@@ -11,10 +11,12 @@
 //! | accept a fixed list of plan nodes and functions, and no long constants | `guard`, `functions` |
 //! | arithmetic and sums that fail instead of wrapping, texts that do not grow beyond measure | `dialect`, `sum` |
 //! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
-//! | threads of their own, and plans that can be cancelled | `workers`, `yielding` |
+//! | threads of their own, and turns to compute | `workers`, `turns` |
+//! | an end in time and in memory, wherever the work is | `watch`, `checks`, `patterns`, `width` |
 //! | rows to Arrow, Arrow to JSON | `columns`, `arrow_json` |
 
 mod arrow_json;
+mod checks;
 mod columns;
 mod engine;
 mod expansion;
@@ -24,23 +26,25 @@ mod guard;
 mod keyed;
 mod names;
 mod parameters;
+mod patterns;
 mod pushdown;
 mod scan;
 mod statement;
 mod sum;
 mod table;
+mod turns;
+mod watch;
+mod width;
 mod workers;
-mod yielding;
 
 pub(crate) use engine::Engine;
-#[cfg(test)]
-pub(crate) use workers::Slot;
-pub(crate) use workers::Workers;
+use engine::Run;
+pub(crate) use workers::{Load, Workers};
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
@@ -53,6 +57,9 @@ use super::read::json_response;
 use super::router::App;
 use super::wait;
 use crate::store::Epoch;
+
+/// Planning a text that is no longer takes a few milliseconds at most.
+const SHORT_BYTES: usize = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,8 +85,11 @@ struct Question {
 pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Response, Problem> {
     // Waiting is no work: it takes no room from others.
     wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
+    // Nor does a body that comes slowly.
+    let body = app.body(body).await?;
     let _place = app.place()?;
-    let question = question(app, body).await?;
+    let question = question(app, &body).await?;
+    drop(body);
     let statement = Arc::clone(&question.statement);
     statement.relations.iter().try_for_each(|it| it.check_live())?;
     // An epoch that is taken after the relations were found complete has all their rows.
@@ -90,9 +100,8 @@ pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Resp
     Ok(response)
 }
 
-async fn question(app: &App, body: Incoming) -> Result<Question, Problem> {
-    let body = app.body(body).await?;
-    let Ask { sql, params } = serde_json::from_slice(&body).map_err(|it| {
+async fn question(app: &App, body: &[u8]) -> Result<Question, Problem> {
+    let Ask { sql, params } = serde_json::from_slice(body).map_err(|it| {
         Problem::bad_request(format!("the body must be like {{\"sql\": \"SELECT 1\", \"params\": []}}: {it}"))
     })?;
     let engine = app.sql();
@@ -105,29 +114,42 @@ async fn question(app: &App, body: Incoming) -> Result<Question, Problem> {
     Ok(Question { engine, statement, known, sql, params, left })
 }
 
-async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Vec<u8>, Problem> {
+async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body, Problem> {
     let Question { engine, statement, known, sql, params, left } = question;
-    let (body, reused) = if let Some(keyed) = &statement.keyed {
+    if let Some(keyed) = &statement.keyed {
         let params: Vec<&str> = params.iter().map(|it| it.get()).collect();
-        (keyed.run(&statement, &params, &epoch)?, known)
-    } else {
-        let max_rows = app.options.max_rows;
-        let run = |slot| async move {
+        let body = keyed.run(&statement, &params, &epoch)?;
+        app.metrics.planned(known);
+        return Ok(Body::from(body));
+    }
+    let max_rows = app.options.max_rows;
+    let (mut writer, reply) = app.transit.answer();
+    let (light, metrics) = (statement.is_light(), Arc::clone(&app.metrics));
+    let work = async move |entered: Result<Arc<watch::Watch>, Problem>| {
+        let run = async {
+            let watch = entered?;
             let params: Vec<&str> = params.iter().map(|it| it.get()).collect();
-            let (plan, reused) = engine.physical(&sql, &statement, &params, slot).await?;
-            Ok((engine.execute(&statement, plan, &epoch, max_rows).await?, reused))
+            let (plan, reused) = engine.physical(&sql, &statement, &params).await?;
+            let run = Run { statement: &statement, plan, epoch: &epoch, max_rows, watch: &watch };
+            let result = engine.execute(&run, &mut writer).await;
+            statement.took(watch.computed());
+            result.inspect(|()| metrics.planned(reused))
         };
-        app.workers.run(left, run).await?
+        let result = run.await;
+        writer.end(result).await;
     };
-    let count = if reused { &app.metrics.plans_reused } else { &app.metrics.plans_made };
-    count.fetch_add(1, Ordering::Relaxed);
-    Ok(body)
+    let begun = app.workers.start(light, left, work).await?;
+    let deadline = begun.deadline;
+    let body = tokio::time::timeout_at(deadline, reply.with_guard(begun).body()).await;
+    body.map_err(|_| Problem::timeout())?
 }
 
 async fn prepared(app: &App, engine: &Arc<Engine>, sql: &str) -> Result<Arc<statement::Statement>, Problem> {
-    let (engine, sql) = (Arc::clone(engine), sql.to_string());
-    let prepare = |slot| async move { engine.prepare(&sql, slot).await };
-    let prepared = app.workers.run(app.options.statement_timeout, prepare).await;
+    let (engine, text) = (Arc::clone(engine), sql.to_string());
+    let prepare = async move |_watch: Arc<watch::Watch>| engine.prepare(&text).await;
+    // A short text is planned at once.
+    let light = sql.len() <= SHORT_BYTES;
+    let prepared = app.workers.run(light, app.options.statement_timeout, prepare).await;
     prepared.map_err(|problem| match problem.code {
         // Nothing can be found as long as nothing is known.
         "42P01" => app.directory().check_described().err().unwrap_or(problem),

@@ -2,8 +2,11 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use datafusion::common::config::Dialect;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
@@ -31,6 +34,8 @@ const MAX_PARSING_STEPS: u64 = 1 << 19;
 /// How deep an expression or a chain of set operations may be: plans are trees, and what walks, copies and drops
 /// them needs stack for each level.
 const MAX_DEPTH: usize = 250;
+/// A statement that computed for less the last time is expected to do so again.
+const LIGHT_US: u64 = 5000;
 
 /// A query that was accepted.
 #[derive(Debug)]
@@ -48,6 +53,42 @@ pub(crate) struct Statement {
     pub(super) constant: bool,
     /// How large it is with everything it names put in place.
     pub(super) size: Size,
+    /// How long it computed when it was last run, in microseconds.
+    took_us: AtomicU64,
+}
+
+impl Statement {
+    /// Whether it is expected to be done at once: it was the last time, or has nothing to look at.
+    pub(super) fn is_light(&self) -> bool {
+        self.took_us.load(Ordering::Relaxed) < LIGHT_US
+    }
+
+    /// Remembers how long it has computed.
+    pub(super) fn took(&self, computed: Duration) {
+        self.took_us.store(u64::try_from(computed.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Whether `plan` has a bounded number of rows, known from its text alone.
+fn has_nothing_to_look_at(plan: &LogicalPlan) -> bool {
+    let multiplies = |node: &LogicalPlan| {
+        !matches!(
+            node,
+            LogicalPlan::EmptyRelation(_)
+                | LogicalPlan::Values(_)
+                | LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Limit(_)
+        )
+    };
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found |= multiplies(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.is_ok() && !found
 }
 
 /// Plans `sql`, or says what is wrong with it.
@@ -63,7 +104,8 @@ pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement
     let keyed = Keyed::recognise(&plan, &accepted.relations);
     let guard::Accepted { relations, constant } = accepted;
     let sources = sources_of(relations.iter().map(|it| &**it));
-    Ok(Statement { relations, sources, keyed, parameters, labels, constant, size, plan })
+    let took_us = AtomicU64::new(if has_nothing_to_look_at(&plan) { 0 } else { u64::MAX });
+    Ok(Statement { relations, sources, keyed, parameters, labels, constant, size, plan, took_us })
 }
 
 fn check_size(sql: &str) -> Result<(), Problem> {

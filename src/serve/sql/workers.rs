@@ -1,98 +1,279 @@
 //! The threads statements run on, apart from those that serve.
 //!
 //! A statement may compute for as long as it likes without ever letting go of its thread, so the serving side only
-//! waits: it answers in time whatever happens here, probes and reads by key never queue behind a statement, and who
-//! stops waiting (out of time, or gone) cancels the work at its next batch.
+//! waits: it answers in time whatever happens here, and probes and reads by key never queue behind a statement. Who stops
+//! waiting (out of time, or gone) ends the work at its next checkpoint (`watch`). Should one not come to a checkpoint,
+//! its place is given to another after [`OVERDUE`], a few times; metrics and `/readyz` tell.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::turns::Turns;
+use super::watch::{Budget, Reason, Watch};
 use crate::serve::problem::Problem;
 
-/// More would take the cores from reads by key and from intake.
-const THREADS: usize = 2;
-/// Operators poll their inputs recursively. Only what is used of it costs memory.
-const STACK_BYTES: usize = 16 << 20;
-/// How many statements may be planned or executed at a time; the others wait.
-const SLOTS: usize = 8;
+/// The planner recurses over plans, and operators poll their inputs recursively. Only what is used of it costs memory.
+const STACK_BYTES: usize = 64 << 20;
+/// How many statements may be under way at a time; others wait.
+const ORDINARY: usize = 12;
+/// How many more, if they are expected to be done at once.
+const LIGHT: usize = 4;
+/// How many threads wait for work.
+const IDLE: usize = 4;
+/// Who has waited for a place for so long may take that of another.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Who has computed for so long, or kept others waiting for a client that does not read, may have to give its place.
+const LONG: Duration = Duration::from_secs(1);
+/// Who does not end for so long when it is told to is replaced.
+pub(crate) const OVERDUE: Duration = Duration::from_secs(1);
+/// How many may be replaced at a time.
+const REPLACED: usize = 4;
 
-/// A small runtime of its own, and the slots that bound what is under way on it.
+/// The threads, and what statements share.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    runtime: Option<Runtime>,
-    handle: Handle,
-    slots: Arc<Semaphore>,
+    threads: Arc<Threads>,
+    budget: Arc<Budget>,
 }
 
-/// The right to plan and execute; whatever works for a statement holds a copy until it has really ended.
-#[derive(Debug, Clone)]
-pub(crate) struct Slot(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+/// What there is to see of the statements under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// How many are under way.
+    pub(crate) under_way: usize,
+    /// How many of them wait for clients that do not read their answers.
+    pub(crate) unread: usize,
+    /// How many were told to end a second ago and did not.
+    pub(crate) overdue: usize,
+    /// How many more may be under way.
+    pub(crate) places: usize,
+    /// Bytes they hold.
+    pub(crate) memory: usize,
+}
 
 impl Workers {
-    pub(crate) fn new() -> std::io::Result<Workers> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("sql-worker")
-            .thread_stack_size(STACK_BYTES)
-            .enable_time()
-            .build()?;
-        let handle = runtime.handle().clone();
-        Ok(Workers { runtime: Some(runtime), handle, slots: Arc::new(Semaphore::new(SLOTS)) })
+    /// Threads for statements that together hold at most `memory` bytes.
+    pub(crate) fn new(memory: usize) -> Workers {
+        let cores = std::thread::available_parallelism().map_or(2, |it| it.get());
+        let budget = Arc::new(Budget::new(memory, Turns::new(cores), LIGHT, ORDINARY));
+        Workers { threads: Arc::new(Threads::default()), budget }
     }
 
-    /// The result of `work`, or the problem of its taking longer than `limit`, waiting for a slot included.
-    pub(crate) async fn run<T, F>(&self, limit: Duration, work: impl FnOnce(Slot) -> F) -> Result<T, Problem>
+    /// The result of `work`, or the problem of its taking longer than `limit`, waiting for a place included.
+    pub(crate) async fn run<T, F>(
+        &self,
+        light: bool,
+        limit: Duration,
+        work: impl FnOnce(Arc<Watch>) -> F + Send + 'static,
+    ) -> Result<T, Problem>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Problem>> + Send + 'static,
+        F: Future<Output = Result<T, Problem>>,
     {
-        let deadline = Instant::now() + limit;
-        let slot = timeout_at(deadline, Arc::clone(&self.slots).acquire_owned()).await;
-        let Ok(Ok(slot)) = slot else { return Err(busy()) };
-        let slot = Slot(Arc::new(slot));
-        let work = work(slot.clone());
-        let mut task = self.handle.spawn(async move {
-            let result = work.await;
-            drop(slot);
-            result
-        });
-        let _cancel = AbortOnDrop(task.abort_handle());
-        match timeout_at(deadline, &mut task).await {
+        let (send, receive) = oneshot::channel();
+        let work = async move |entered: Result<Arc<Watch>, Problem>| {
+            let result = match entered {
+                Ok(watch) => work(watch).await,
+                Err(problem) => Err(problem),
+            };
+            // Nobody waits any more when the request was cancelled.
+            let _ = send.send(result);
+        };
+        let begun = self.start(light, limit, work).await?;
+        match timeout_at(begun.deadline, receive).await {
             Ok(Ok(result)) => result,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a statement failed unexpectedly");
-                Err(Problem::internal("the statement failed unexpectedly; the log tells more"))
-            }
+            Ok(Err(_)) => Err(Problem::internal("the statement failed unexpectedly; the log tells more")),
             Err(_) => Err(Problem::timeout()),
         }
+    }
+
+    /// Begins `work` on a thread of its own as soon as there is a place. It learns when it cannot go on to its first
+    /// step.
+    pub(crate) async fn start<F: Future<Output = ()>>(
+        &self,
+        light: bool,
+        limit: Duration,
+        work: impl FnOnce(Result<Arc<Watch>, Problem>) -> F + Send + 'static,
+    ) -> Result<Begun, Problem> {
+        let deadline = Instant::now() + limit;
+        let place = self.place(light, deadline).await?;
+        let watch = Watch::new(&self.budget, place, deadline.duration_since(Instant::now()), light);
+        let begun = Begun { watch: Arc::clone(&watch), deadline };
+        let job = move |runtime: &Runtime| {
+            watch.enter(|entered| {
+                let entered = entered.map(|()| Arc::clone(&watch));
+                let done = AssertUnwindSafe(|| runtime.block_on(work(entered)));
+                if std::panic::catch_unwind(done).is_err() {
+                    tracing::error!("a statement panicked");
+                }
+            });
+        };
+        self.threads.start(Box::new(job)).inspect_err(|_| begun.watch.leave())?;
+        Ok(begun)
+    }
+
+    /// The right to be under way.
+    async fn place(&self, light: bool, deadline: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+        let mut acquired = pin!(Arc::clone(self.places(light)).acquire_owned());
+        loop {
+            match timeout(PATIENCE.min(deadline.duration_since(Instant::now())), acquired.as_mut()).await {
+                Ok(place) => return place.map_err(|_| busy()),
+                Err(_) if Instant::now() >= deadline => return Err(busy()),
+                Err(_) => self.make_room(),
+            }
+        }
+    }
+
+    fn places(&self, light: bool) -> &Arc<Semaphore> {
+        if light { &self.budget.light } else { &self.budget.ordinary }
+    }
+
+    /// Lets who has had a place for long give way, and replaces who does not end.
+    fn make_room(&self) {
+        let under_way = self.budget.under_way();
+        let overdue = under_way.iter().filter(|it| it.overdue().is_some_and(|it| it > OVERDUE));
+        let (replaced, others): (Vec<_>, Vec<_>) = overdue.partition(|it| it.replaced.load(Ordering::Relaxed));
+        for watch in others.into_iter().take(REPLACED.saturating_sub(replaced.len())) {
+            watch.replaced.store(true, Ordering::Relaxed);
+            self.places(watch.is_light()).add_permits(1);
+        }
+        let cost = |it: &Arc<Watch>| it.computed().max(it.away_for());
+        let asked = under_way.iter().filter(|it| !it.is_light() && it.overdue().is_none());
+        let longest = asked.map(|it| (cost(it), it)).filter(|(cost, _)| *cost >= LONG).max_by_key(|it| it.0);
+        longest.inspect(|(_, it)| it.stop(Reason::GivesWay));
+    }
+
+    /// What there is to see.
+    pub(crate) fn load(&self) -> Load {
+        let under_way = self.budget.under_way();
+        let count = |test: &dyn Fn(&Watch) -> bool| under_way.iter().filter(|it| test(it)).count();
+        Load {
+            under_way: under_way.len(),
+            unread: count(&|it| !it.away_for().is_zero()),
+            overdue: count(&|it| it.overdue().is_some_and(|it| it > OVERDUE)),
+            places: self.budget.ordinary.available_permits(),
+            memory: self.budget.held(),
+        }
+    }
+}
+
+impl Load {
+    /// What people should know who look after the process.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.places == 0 {
+            notes.push(format!("ad-hoc SQL is busy: {} statements are under way", self.under_way));
+        }
+        if self.overdue > 0 {
+            notes.push(format!("ad-hoc SQL: {} statements were told to end and go on", self.overdue));
+        }
+        if self.unread > 0 {
+            notes.push(format!("ad-hoc SQL: the answers of {} statements are not read by their clients", self.unread));
+        }
+        notes
+    }
+
+    /// Why statements cannot be answered, if they cannot.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let reason = || format!("ad-hoc SQL: {} statements were told to end and go on", self.overdue);
+        (self.overdue > REPLACED).then(reason)
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        // Waiting for the threads would block the runtime this is dropped on.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.threads.close();
     }
 }
 
-/// Cancels a task nobody waits for any more.
-struct AbortOnDrop(AbortHandle);
+/// A statement that was begun; it is told to end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    watch: Arc<Watch>,
+    /// When it runs out of time, if nothing but itself keeps it waiting.
+    pub(crate) deadline: Instant,
+}
 
-impl Drop for AbortOnDrop {
+impl Drop for Begun {
     fn drop(&mut self) {
-        self.0.abort();
+        self.watch.stop(Reason::Unwanted);
     }
 }
 
 fn busy() -> Problem {
-    let detail = format!("{SLOTS} statements are under way and none of them ended in time for this one");
+    let detail = format!("{ORDINARY} statements are under way and none of them ended in time for this one");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "53300", detail).hint("ask again in a second")
+}
+
+type Job = Box<dyn FnOnce(&Runtime) + Send>;
+
+/// Threads that wait for work.
+#[derive(Debug, Default)]
+struct Threads {
+    state: Mutex<Idle>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    waiting: Vec<mpsc::Sender<Job>>,
+    closed: bool,
+}
+
+impl Threads {
+    fn state(&self) -> MutexGuard<'_, Idle> {
+        self.state.lock().unwrap_or_else(|it| it.into_inner())
+    }
+
+    /// Gives `job` to a thread that waits, or to a new one.
+    fn start(self: &Arc<Threads>, mut job: Job) -> Result<(), Problem> {
+        while let Some(idle) = { self.state().waiting.pop() } {
+            match idle.send(job) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::SendError(it)) => job = it,
+            }
+        }
+        let no_thread = |it| {
+            let detail = format!("there is no thread to compute on: {it}");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "53000", detail).hint("ask again in a second")
+        };
+        // Nothing is shared with other threads: what an operator spawns runs here, too.
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
+        let threads = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("sql-worker".into()).stack_size(STACK_BYTES);
+        thread.spawn(move || threads.work(&runtime, job)).map(|_| ()).map_err(no_thread)
+    }
+
+    fn work(&self, runtime: &Runtime, first: Job) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            job(runtime);
+            next = self.wait();
+        }
+    }
+
+    /// Waits for the next job; there is none where enough threads wait.
+    fn wait(&self) -> Option<Job> {
+        let (sender, jobs) = mpsc::channel();
+        let mut state = self.state();
+        if state.closed || state.waiting.len() >= IDLE {
+            return None;
+        }
+        state.waiting.push(sender);
+        drop(state);
+        jobs.recv().ok()
+    }
+
+    fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.waiting.clear();
+    }
 }

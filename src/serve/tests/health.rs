@@ -167,12 +167,19 @@ async fn bodies_and_crowds_are_limited() {
     for body in ["", "{", "[]", "{\"sql\": 1}", "{\"sql\": \"SELECT 1\", \"x\": 1}", "\u{0}"] {
         server.ask("POST", "/v1/sql", &[], body).await.assert_problem(400, "22023");
     }
-    // Half a body, and the only place is taken.
+    // Half a body takes no place.
     let mut slow = TcpStream::connect(server.address).await.unwrap();
     let body = "{\"sql\": \"SELECT 1\"}";
-    let head =
-        format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{{", body.len());
-    slow.write_all(head.as_bytes()).await.unwrap();
+    let head = |body: &str| {
+        format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len())
+    };
+    slow.write_all(format!("{}{{", head(body)).as_bytes()).await.unwrap();
+    assert_eq!(server.get("/v1/views/products/1").await.status, 200);
+    // A statement that does not end takes the only one.
+    let from: Vec<String> = (0..8).map(|at| format!("products t{at}")).collect();
+    let endless = json!({ "sql": format!("SELECT count(*) FROM {}", from.join(", ")) }).to_string();
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    busy.write_all(format!("{}{endless}", head(&endless)).as_bytes()).await.unwrap();
     loop {
         let answer = server.get("/v1/views/products/1").await;
         if answer.status == 503 {
@@ -183,6 +190,9 @@ async fn bodies_and_crowds_are_limited() {
             break;
         }
     }
+    // Who hangs up gives it back.
+    drop(busy);
+    while server.get("/v1/views/products/1").await.status != 200 {}
     slow.write_all(&body.as_bytes()[1..]).await.unwrap();
     assert_eq!(read_answer(&mut slow).await.status, 200);
 }

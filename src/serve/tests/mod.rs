@@ -7,3 +7,6 @@ mod hostile;
 mod overload;
 mod rows;
 mod sql;
+
+#[global_allocator]
+static ALLOCATOR: metered::Metered<mimalloc::MiMalloc> = metered::Metered::new(mimalloc::MiMalloc);

@@ -239,7 +239,7 @@ async fn scans_use_keys_and_indexes() {
     let board = super::fixture::shop(1);
     let directory = std::sync::Arc::new(crate::serve::served::Directory::new(&board));
     let engine = std::sync::Arc::new(crate::serve::sql::Engine::new(directory, 1 << 20).unwrap());
-    let workers = crate::serve::sql::Workers::new().unwrap();
+    let workers = crate::serve::sql::Workers::new(1 << 30);
     for (sql, scan) in [
         ("SELECT name FROM products WHERE id = 7 AND 1 = 1", "products key ranges=1"),
         ("SELECT name FROM products WHERE id IN (1, 2, 3, 4, 5)", "products key ranges=5"),
@@ -267,11 +267,11 @@ async fn scans_use_keys_and_indexes() {
         ("SELECT name FROM products WHERE name LIKE 'x%'", "products all"),
     ] {
         let engine = std::sync::Arc::clone(&engine);
-        let plan = |slot: crate::serve::sql::Slot| async move {
-            let statement = engine.prepare(sql, slot.clone()).await?;
-            Ok(engine.physical(sql, &statement, &[], slot).await?.0)
+        let plan = async move |_watch| {
+            let statement = engine.prepare(sql).await?;
+            Ok(engine.physical(sql, &statement, &[]).await?.0)
         };
-        let plan = workers.run(std::time::Duration::from_secs(60), plan).await.unwrap();
+        let plan = workers.run(false, std::time::Duration::from_secs(60), plan).await.unwrap();
         let shown = datafusion::physical_plan::displayable(&*plan).indent(false).to_string();
         let got = shown.lines().find_map(|it| it.trim().strip_prefix("Scan: ")).unwrap_or("");
         assert_eq!(got, scan, "{sql}\n{shown}");

@@ -1,0 +1,397 @@
+//! Checkpoints in plans, so that no work between two of them is long.
+//!
+//! An operator hands on a batch of at most some thousand rows, and a checkpoint stands before each. What computes more
+//! than that for one batch has its own: a join with a condition (it looks at all pairs before it hands on those that
+//! meet it), functions and patterns (a batch may be long texts), an aggregate over the frame of each row of a window.
+//! Those are put into the optimised logical plan, where nothing that optimises sees them any more. What would be long
+//! for a single row is refused there: patterns that are made by the row, or large ones, and long arrays that are
+//! compared with each other.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::http::StatusCode;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::expr::{ScalarFunction, WindowFunctionDefinition};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator,
+    ReturnFieldArgs, ReversedUDAF, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, SetMonotonicity, Signature,
+    Volatility,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::unnest::UnnestExec;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::Stream;
+
+use super::watch::checkpoint;
+use super::{patterns, width};
+use crate::serve::problem::Problem;
+
+/// `plan`, which nothing optimises any more, with checkpoints in its expressions.
+pub(super) fn in_expressions(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let pass = Pass::function(usize::MAX);
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let node = node.map_expressions(|expr| expr.transform_up(|it| check_in(it, &pass)))?;
+        node.transform_data(|node| {
+            Ok(match node {
+                LogicalPlan::Join(mut join) if join.filter.is_some() => {
+                    join.filter = join.filter.map(|it| passed(it, &pass));
+                    Transformed::yes(LogicalPlan::Join(join))
+                }
+                other => Transformed::no(other),
+            })
+        })
+    });
+    Ok(plan?.data)
+}
+
+fn passed(expr: Expr, pass: &Arc<ScalarUDF>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(pass), vec![expr]))
+}
+
+/// `expr` with a checkpoint before it if it may take long.
+fn check_in(expr: Expr, pass: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
+    Ok(match expr {
+        Expr::ScalarFunction(mut call) => {
+            if call.name().starts_with("regexp_") {
+                patterns::check(call.args.get(1))?;
+            }
+            if QUADRATIC.contains(&call.name()) {
+                let short = Pass::function(MAX_ITEMS);
+                call.args = call.args.into_iter().map(|it| passed(it, &short)).collect();
+                return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+            }
+            // What is given as a constant may have to be one.
+            match call.args.iter_mut().find(|it| !matches!(it, Expr::Literal(..))) {
+                Some(first) => {
+                    *first = passed(std::mem::take(first), pass);
+                    Transformed::yes(Expr::ScalarFunction(call))
+                }
+                None => Transformed::no(Expr::ScalarFunction(call)),
+            }
+        }
+        Expr::Like(mut like) => {
+            like.expr = Box::new(passed(*like.expr, pass));
+            Transformed::yes(Expr::Like(like))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_pattern(op) => {
+            if is_regular(op) {
+                patterns::check(Some(&right))?;
+            }
+            let left = Box::new(passed(*left, pass));
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+        }
+        Expr::WindowFunction(mut call) => match call.fun {
+            WindowFunctionDefinition::AggregateUDF(inner) => {
+                let checked = AggregateUDF::new_from_impl(CheckedAggregate { inner });
+                call.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(checked));
+                Transformed::yes(Expr::WindowFunction(call))
+            }
+            WindowFunctionDefinition::WindowUDF(_) => Transformed::no(Expr::WindowFunction(call)),
+        },
+        other => Transformed::no(other),
+    })
+}
+
+/// Functions that look at all pairs of the elements of two arrays.
+const QUADRATIC: [&str; 2] = ["array_has_all", "array_has_any"];
+/// How many elements an array may have for those.
+const MAX_ITEMS: usize = 1000;
+
+fn is_regular(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
+    )
+}
+
+fn is_pattern(op: Operator) -> bool {
+    let like = matches!(
+        op,
+        Operator::LikeMatch | Operator::ILikeMatch | Operator::NotLikeMatch | Operator::NotILikeMatch
+    );
+    like || is_regular(op)
+}
+
+/// A function whose value is its argument, and which has the name of its argument.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Pass {
+    signature: Signature,
+    /// How many elements an array may have.
+    max_items: usize,
+}
+
+impl Pass {
+    fn function(max_items: usize) -> Arc<ScalarUDF> {
+        let signature = Signature::any(1, Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Pass { signature, max_items }))
+    }
+
+    fn check_items(&self, value: &ColumnarValue) -> Result<()> {
+        let longest = match value {
+            ColumnarValue::Array(array) => width::most_items(array),
+            ColumnarValue::Scalar(value) => width::most_items(&value.to_array()?),
+        };
+        if longest <= self.max_items {
+            return Ok(());
+        }
+        let detail = format!("arrays of more than {} elements cannot be compared with each other", self.max_items);
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
+            .hint("unnest the array and join, or declare a view that does");
+        Err(DataFusionError::External(Box::new(problem)))
+    }
+}
+
+impl ScalarUDFImpl for Pass {
+    fn name(&self) -> &str {
+        "checkpoint"
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args[0].schema_name().to_string())
+    }
+
+    fn display_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args[0].to_string())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(Arc::clone(&args.arg_fields[0]))
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        checkpoint()?;
+        let value = args.args.swap_remove(0);
+        if self.max_items < usize::MAX {
+            self.check_items(&value)?;
+        }
+        Ok(value)
+    }
+}
+
+/// An aggregate with a checkpoint before each of its values, of which a window asks for one a row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CheckedAggregate {
+    inner: Arc<AggregateUDF>,
+}
+
+impl AggregateUDFImpl for CheckedAggregate {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        self.inner.return_field(arg_fields)
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.inner.is_nullable()
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(CheckedAccumulator(self.inner.accumulator(args)?)))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(CheckedAccumulator(self.inner.create_sliding_accumulator(args)?)))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.inner.order_sensitivity()
+    }
+
+    fn with_beneficial_ordering(
+        self: Arc<Self>,
+        beneficial_ordering: bool,
+    ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        let inner = self.inner.as_ref().clone().with_beneficial_ordering(beneficial_ordering)?;
+        Ok(inner.map(|it| Arc::new(CheckedAggregate { inner: Arc::new(it) }) as _))
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        match self.inner.reverse_udf() {
+            ReversedUDAF::Reversed(inner) => {
+                ReversedUDAF::Reversed(Arc::new(AggregateUDF::new_from_impl(CheckedAggregate { inner })))
+            }
+            other => other,
+        }
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arg_types)
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.inner.is_descending()
+    }
+
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        self.inner.default_value(data_type)
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.inner.supports_null_handling_clause()
+    }
+
+    fn supports_within_group_clause(&self) -> bool {
+        self.inner.supports_within_group_clause()
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner.inner().set_monotonicity(data_type)
+    }
+}
+
+#[derive(Debug)]
+struct CheckedAccumulator(Box<dyn Accumulator>);
+
+impl Accumulator for CheckedAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.0.update_batch(values)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        checkpoint()?;
+        self.0.evaluate()
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.0.state()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.0.merge_batch(states)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.0.retract_batch(values)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        self.0.supports_retract_batch()
+    }
+}
+
+/// `plan`, which nothing optimises any more, with a checkpoint before every batch of every operator.
+pub(super) fn in_operators(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    checked(plan, false)
+}
+
+/// `plan` with its checkpoints, whose rows an operator above it may multiply.
+fn checked(plan: Arc<dyn ExecutionPlan>, multiplied: bool) -> Result<Arc<dyn ExecutionPlan>> {
+    let children: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();
+    let multiplies = children.len() > 1 || plan.downcast_ref::<UnnestExec>().is_some();
+    let children = children.into_iter().map(|it| checked(it, multiplies)).collect::<Result<Vec<_>>>()?;
+    let operator = if children.is_empty() { plan } else { replace_children_if_necessary(plan, children)? };
+    Ok(Arc::new(Checked { operator, multiplied }))
+}
+
+/// An operator with a checkpoint before each of its batches.
+#[derive(Debug)]
+struct Checked {
+    operator: Arc<dyn ExecutionPlan>,
+    multiplied: bool,
+}
+
+impl DisplayAs for Checked {
+    fn fmt_as(&self, _kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Checked")
+    }
+}
+
+impl ExecutionPlan for Checked {
+    fn name(&self) -> &str {
+        "Checked"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.operator.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.operator]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let operator = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.operator));
+        Ok(Arc::new(Checked { operator, multiplied: self.multiplied }))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let times = if self.multiplied { context.session_config().batch_size() } else { 0 };
+        Ok(Box::pin(CheckedStream { batches: self.operator.execute(partition, context)?, times }))
+    }
+}
+
+struct CheckedStream {
+    batches: SendableRecordBatchStream,
+    /// How often one of its rows may stand in a batch of the operator above.
+    times: usize,
+}
+
+impl Stream for CheckedStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        if let Err(error) = checkpoint() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let batch = self.batches.as_mut().poll_next(context);
+        if let Poll::Ready(Some(Ok(batch))) = &batch
+            && let Err(wide) = width::check(batch, self.times)
+        {
+            return Poll::Ready(Some(Err(DataFusionError::External(Box::new(wide)))));
+        }
+        batch
+    }
+}
+
+impl RecordBatchStream for CheckedStream {
+    fn schema(&self) -> SchemaRef {
+        self.batches.schema()
+    }
+}

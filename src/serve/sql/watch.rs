@@ -1,0 +1,345 @@
+//! A statement under way: whether it may go on, how long it has computed, how much memory it holds.
+//!
+//! A statement is one thread from its first step to its last, so that all of this can be known of it wherever it is:
+//! memory by what the thread has taken and not given back (which includes what no operator reports: the state of
+//! windows and aggregates, the frames of a join, a plan), and the statement itself by a variable of the thread.
+//!
+//! [`checkpoint`] is called between any two steps of bounded work (`checks` puts it into plans). There a statement ends
+//! that is out of time, or that nobody waits for any more, or that holds too much; and there it lets others compute.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use datafusion::error::DataFusionError;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::turns::{Class, Turns};
+use crate::serve::problem::Problem;
+
+thread_local! {
+    /// The statement this thread works for.
+    static CURRENT: RefCell<Option<Arc<Watch>>> = const { RefCell::new(None) };
+}
+
+/// Whoever finds the memory used up goes on if it holds less than one part in so many of it: then the largest ends.
+const SMALL_PART: usize = 16;
+
+/// Ends the statement of this thread, or lets others compute, if it is time to. Nothing happens on other threads.
+pub(super) fn checkpoint() -> Result<(), DataFusionError> {
+    CURRENT.with_borrow(|current| match current {
+        Some(watch) => watch.check().map_err(|it| DataFusionError::External(Box::new(it))),
+        None => Ok(()),
+    })
+}
+
+/// Why a statement is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Nobody waits for it any more: it is out of time, or its client is gone.
+    Unwanted = 1,
+    /// Statements that did not compute as long need its place.
+    GivesWay = 2,
+    /// It holds most of the memory, and others need some.
+    Memory = 3,
+}
+
+/// What all statements share.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(super) turns: Turns,
+    /// The most bytes all statements together may hold.
+    memory: usize,
+    held: AtomicI64,
+    /// Places for statements that are expected to be done at once.
+    pub(super) light: Arc<Semaphore>,
+    /// Places for all others.
+    pub(super) ordinary: Arc<Semaphore>,
+    /// The statements under way.
+    watches: Mutex<Vec<Arc<Watch>>>,
+}
+
+impl Budget {
+    /// A budget of `memory` bytes, and places for so many light and ordinary statements.
+    pub(super) fn new(memory: usize, turns: Turns, light: usize, ordinary: usize) -> Budget {
+        let (light, ordinary) = (Arc::new(Semaphore::new(light)), Arc::new(Semaphore::new(ordinary)));
+        Budget { turns, memory, held: AtomicI64::new(0), light, ordinary, watches: Mutex::default() }
+    }
+
+    /// The statements under way.
+    pub(super) fn under_way(&self) -> MutexGuard<'_, Vec<Arc<Watch>>> {
+        self.watches.lock().unwrap_or_else(|it| it.into_inner())
+    }
+
+    /// How many bytes all statements hold, as of their last checkpoints.
+    pub(super) fn held(&self) -> usize {
+        usize::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+}
+
+/// One statement under way, as its thread and those who wait for it see it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    budget: Arc<Budget>,
+    began: Instant,
+    /// When it runs out of time, in microseconds since it began; moves on while its client lets it wait.
+    deadline_us: AtomicU64,
+    /// Why it is to end, if it is: a [`Reason`].
+    stopped: AtomicU8,
+    /// When it was told so, in microseconds since it began.
+    stopped_us: AtomicU64,
+    held: AtomicI64,
+    /// How long it has computed before its last turn began, in microseconds.
+    computed_us: AtomicU64,
+    /// When its turn began, in microseconds since it began; [`NONE`] while it has none.
+    turn_us: AtomicU64,
+    /// When it was last seen at a checkpoint, in microseconds since it began.
+    seen_us: AtomicU64,
+    /// Since when it waits for its client to read, in microseconds since it began; [`NONE`] while it does not.
+    away_us: AtomicU64,
+    /// Told when it is to end while it waits.
+    told: Notify,
+    light: AtomicBool,
+    /// The right to be under way.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Whether its place was given to another because it did not end when it was told to.
+    pub(super) replaced: AtomicBool,
+}
+
+/// No turn.
+const NONE: u64 = u64::MAX;
+
+impl Watch {
+    /// A statement that begins now and may take until `limit` is over.
+    pub(super) fn new(
+        budget: &Arc<Budget>,
+        place: OwnedSemaphorePermit,
+        limit: Duration,
+        light: bool,
+    ) -> Arc<Watch> {
+        let watch = Arc::new(Watch {
+            budget: Arc::clone(budget),
+            began: Instant::now(),
+            deadline_us: AtomicU64::new(micros(limit)),
+            stopped: AtomicU8::new(0),
+            stopped_us: AtomicU64::new(0),
+            held: AtomicI64::new(0),
+            computed_us: AtomicU64::new(0),
+            turn_us: AtomicU64::new(NONE),
+            seen_us: AtomicU64::new(0),
+            away_us: AtomicU64::new(NONE),
+            told: Notify::new(),
+            light: AtomicBool::new(light),
+            place: Mutex::new(Some(place)),
+            replaced: AtomicBool::new(false),
+        });
+        budget.under_way().push(Arc::clone(&watch));
+        watch
+    }
+
+    /// Works on this thread for this statement: `work` has its checkpoints, and a turn to begin with, or learns why it
+    /// cannot even begin.
+    pub(super) fn enter<T>(self: &Arc<Watch>, work: impl FnOnce(Result<(), Problem>) -> T) -> T {
+        BASE.set(metered::balance());
+        let _leave = Leave(self);
+        let turn = self.take_turn();
+        CURRENT.set(Some(Arc::clone(self)));
+        work(turn)
+    }
+
+    /// It is not under way any more.
+    pub(super) fn leave(self: &Arc<Watch>) {
+        self.end_turn();
+        let held = self.held.swap(0, Ordering::Relaxed);
+        self.budget.held.fetch_sub(held, Ordering::Relaxed);
+        self.budget.under_way().retain(|it| !Arc::ptr_eq(it, self));
+        let place = self.place.lock().unwrap_or_else(|it| it.into_inner()).take();
+        if self.replaced.load(Ordering::Relaxed) {
+            // Another has it already.
+            place.into_iter().for_each(OwnedSemaphorePermit::forget);
+        }
+    }
+
+    /// Tells it to end. The first reason counts.
+    pub(super) fn stop(&self, reason: Reason) {
+        let told = self.stopped.compare_exchange(0, reason as u8, Ordering::Relaxed, Ordering::Relaxed);
+        if told.is_ok() {
+            self.stopped_us.store(self.now_us(), Ordering::Relaxed);
+        }
+        self.told.notify_one();
+        self.budget.turns.look_again();
+    }
+
+    /// For how long it has not ended although it was told to.
+    pub(super) fn overdue(&self) -> Option<Duration> {
+        let told = self.stopped.load(Ordering::Relaxed) != 0;
+        told.then(|| Duration::from_micros(self.now_us().saturating_sub(self.stopped_us.load(Ordering::Relaxed))))
+    }
+
+    /// How long it has computed.
+    pub(super) fn computed(&self) -> Duration {
+        let turn = self.turn_us.load(Ordering::Relaxed);
+        let now = if turn == NONE { 0 } else { self.now_us().saturating_sub(turn) };
+        Duration::from_micros(self.computed_us.load(Ordering::Relaxed) + now)
+    }
+
+    /// How long ago it was last seen at a checkpoint.
+    pub(super) fn unseen(&self) -> Duration {
+        Duration::from_micros(self.now_us().saturating_sub(self.seen_us.load(Ordering::Relaxed)))
+    }
+
+    /// How long it has waited for its client to read.
+    pub(super) fn away_for(&self) -> Duration {
+        match self.away_us.load(Ordering::Relaxed) {
+            NONE => Duration::ZERO,
+            since => Duration::from_micros(self.now_us().saturating_sub(since)),
+        }
+    }
+
+    /// How many statements have a turn and were not seen at a checkpoint for long.
+    pub(super) fn unseen_turns(&self) -> usize {
+        let unseen = |it: &&Arc<Watch>| it.turn_us.load(Ordering::Relaxed) != NONE && it.unseen() > Turns::UNSEEN;
+        self.budget.under_way().iter().filter(unseen).count()
+    }
+
+    /// Whether it is expected to be done at once.
+    pub(super) fn is_light(&self) -> bool {
+        self.light.load(Ordering::Relaxed)
+    }
+
+    /// Which of those who want to compute it belongs to.
+    pub(super) fn class(&self) -> Class {
+        match self.computed() {
+            it if it >= Turns::FRESH => Class::Long,
+            _ if self.is_light() => Class::Light,
+            _ => Class::Fresh,
+        }
+    }
+
+    /// Waits for `waiting` without a turn; the time does not count as the statement's.
+    pub(super) async fn away<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Problem> {
+        self.end_turn();
+        let began = Instant::now();
+        self.away_us.store(self.now_us(), Ordering::Relaxed);
+        let result = tokio::select! {
+            result = waiting => Some(result),
+            () = self.told.notified() => None,
+        };
+        self.away_us.store(NONE, Ordering::Relaxed);
+        self.deadline_us.fetch_add(micros(began.elapsed()), Ordering::Relaxed);
+        self.take_turn()?;
+        // Who is told to end does not get a turn.
+        result.ok_or_else(Problem::timeout)
+    }
+
+    /// Why it has to end, if it has to.
+    pub(super) fn verdict(&self) -> Result<(), Problem> {
+        match self.stopped.load(Ordering::Relaxed) {
+            0 if self.now_us() <= self.deadline_us.load(Ordering::Relaxed) => Ok(()),
+            it if it == Reason::GivesWay as u8 => Err(gives_way(self.computed())),
+            it if it == Reason::Memory as u8 => Err(out_of_memory()),
+            _ => Err(Problem::timeout()),
+        }
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.seen_us.store(self.now_us(), Ordering::Relaxed);
+        self.verdict()?;
+        self.weigh()?;
+        if self.is_light() && self.computed() >= Turns::FRESH {
+            self.move_to_the_others()?;
+        }
+        let turn = Duration::from_micros(self.now_us().saturating_sub(self.turn_us.load(Ordering::Relaxed)));
+        if self.budget.turns.is_over(turn) {
+            self.end_turn();
+            self.take_turn()?;
+        }
+        Ok(())
+    }
+
+    /// Gives the place back that is kept for light statements: it is not one of them.
+    fn move_to_the_others(&self) -> Result<(), Problem> {
+        let place = Arc::clone(&self.budget.ordinary).try_acquire_owned();
+        let place = place.map_err(|_| gives_way(self.computed()))?;
+        self.light.store(false, Ordering::Relaxed);
+        *self.place.lock().unwrap_or_else(|it| it.into_inner()) = Some(place);
+        Ok(())
+    }
+
+    /// Looks at how much it holds, and ends what holds too much.
+    fn weigh(&self) -> Result<(), Problem> {
+        let holds = (metered::balance() - BASE.get()).max(0);
+        let before = self.held.swap(holds, Ordering::Relaxed);
+        let all = self.budget.held.fetch_add(holds - before, Ordering::Relaxed) + holds - before;
+        let (holds, all) = (usize::try_from(holds).unwrap_or(0), usize::try_from(all).unwrap_or(0));
+        // One alone gets half, so that there is some left for the others.
+        if holds > self.budget.memory / 2 {
+            return Err(out_of_memory());
+        }
+        if all > self.budget.memory {
+            if holds > self.budget.memory / SMALL_PART {
+                return Err(out_of_memory());
+            }
+            let under_way = self.budget.under_way();
+            let largest = under_way.iter().max_by_key(|it| it.held.load(Ordering::Relaxed));
+            largest.inspect(|it| it.stop(Reason::Memory));
+        }
+        Ok(())
+    }
+
+    fn take_turn(&self) -> Result<(), Problem> {
+        self.budget.turns.take(self)?;
+        let now = self.now_us();
+        self.seen_us.store(now, Ordering::Relaxed);
+        self.turn_us.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn end_turn(&self) {
+        let turn = self.turn_us.swap(NONE, Ordering::Relaxed);
+        if turn != NONE {
+            self.computed_us.fetch_add(self.now_us().saturating_sub(turn), Ordering::Relaxed);
+            self.budget.turns.give_back();
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        micros(self.began.elapsed())
+    }
+}
+
+thread_local! {
+    /// What the thread held when its statement began.
+    static BASE: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
+}
+
+/// Ends the work of this thread for a statement, also when it panics.
+struct Leave<'a>(&'a Arc<Watch>);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+        self.0.leave();
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+}
+
+fn out_of_memory() -> Problem {
+    let detail = "the statement needs more memory than it may use";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "53200", detail)
+        .hint("filter more, or declare a view that keeps the result")
+}
+
+fn gives_way(computed: Duration) -> Problem {
+    let detail = format!(
+        "the statement had computed for {:.1} s when others that are quicker needed its place",
+        computed.as_secs_f64()
+    );
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "53300", detail)
+        .hint("ask again when there is less to do, or declare a view that keeps the result")
+}
