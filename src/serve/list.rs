@@ -76,12 +76,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(
-        served: &'a Served,
-        query: &'a Query<'a>,
-        epoch: &'a Epoch,
-        share: Share,
-    ) -> Result<Page<'a>, Problem> {
+    fn new(served: &'a Served, query: &'a Query<'a>, epoch: &'a Epoch, share: Share) -> Result<Page<'a>, Problem> {
         let mut path = choose(served, &query.conditions, &query.order, &query.select);
         let access = access(&path, served);
         let bound_to = (served.shape, &query.rest, &access, query.limit);

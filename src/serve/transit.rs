@@ -88,7 +88,13 @@ impl Transit {
     /// The two ends of an answer made in pieces.
     pub(crate) fn answer(self: &Arc<Transit>) -> (Writer, Reply) {
         let flow = Arc::new(Flow::default());
-        let writer = Writer { transit: Arc::clone(self), flow: Arc::clone(&flow), out: Vec::with_capacity(1024), begun: false, has_waited: false };
+        let writer = Writer {
+            transit: Arc::clone(self),
+            flow: Arc::clone(&flow),
+            out: Vec::with_capacity(1024),
+            begun: false,
+            has_waited: false,
+        };
         (writer, Reply { transit: Arc::clone(self), flow, guard: None })
     }
 
@@ -131,7 +137,8 @@ impl Share {
             return Ok(());
         }
         if bytes > self.transit.room {
-            let detail = format!("what was asked for at once takes more than the {} bytes there are", self.transit.room);
+            let detail =
+                format!("what was asked for at once takes more than the {} bytes there are", self.transit.room);
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
                 .hint("ask for fewer rows or columns at a time"));
         }
@@ -398,10 +405,7 @@ impl hyper::body::Body for Reply {
     type Data = Bytes;
     type Error = Problem;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         self.flow.reader.register(context.waker());
         let mut state = self.flow.state();
         if let Some(piece) = state.pieces.pop_front() {

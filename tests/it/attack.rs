@@ -65,7 +65,8 @@ fn site() -> (Site, Server) {
 /// Statements that no machine answers in time or in memory, each of its own kind.
 fn statements() -> Vec<String> {
     let many = |count: usize, from: &str| (0..count).map(|at| format!("{from} t{at}")).collect::<Vec<_>>().join(", ");
-    let nested = |levels: usize, call: &dyn Fn(String) -> String| (0..levels).fold("body".to_string(), |it, _| call(it));
+    let nested =
+        |levels: usize, call: &dyn Fn(String) -> String| (0..levels).fold("body".to_string(), |it, _| call(it));
     let doubled = |first: &str, twice: &str, levels: usize| {
         let links: Vec<String> =
             (1..levels).map(|at| format!("c{at} AS (SELECT {twice} AS x FROM c{})", at - 1)).collect();

@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use axum::http::StatusCode;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::expr::{ScalarFunction, WindowFunctionDefinition};
@@ -108,17 +108,12 @@ const QUADRATIC: [&str; 2] = ["array_has_all", "array_has_any"];
 const MAX_ITEMS: usize = 1000;
 
 fn is_regular(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch
-    )
+    matches!(op, Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch)
 }
 
 fn is_pattern(op: Operator) -> bool {
-    let like = matches!(
-        op,
-        Operator::LikeMatch | Operator::ILikeMatch | Operator::NotLikeMatch | Operator::NotILikeMatch
-    );
+    let like =
+        matches!(op, Operator::LikeMatch | Operator::ILikeMatch | Operator::NotLikeMatch | Operator::NotILikeMatch);
     like || is_regular(op)
 }
 

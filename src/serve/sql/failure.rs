@@ -16,7 +16,9 @@ pub(super) fn problem(error: &DataFusionError) -> Problem {
     match error.find_root() {
         DataFusionError::External(inner) => match inner.downcast_ref::<Problem>() {
             Some(problem) => problem.clone(),
-            None if inner.is::<TooWide>() => failed("53200", inner.to_string()).hint("join before the values are put together"),
+            None if inner.is::<TooWide>() => {
+                failed("53200", inner.to_string()).hint("join before the values are put together")
+            }
             None if inner.is::<TooLong>() => failed("54000", inner.to_string()),
             None => failed("22000", inner.to_string()),
         },

@@ -8,8 +8,8 @@
 //! that is out of time, or that nobody waits for any more, or that holds too much; and there it lets others compute.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -113,12 +113,7 @@ const NONE: u64 = u64::MAX;
 
 impl Watch {
     /// A statement that begins now and may take until `limit` is over.
-    pub(super) fn new(
-        budget: &Arc<Budget>,
-        place: OwnedSemaphorePermit,
-        limit: Duration,
-        light: bool,
-    ) -> Arc<Watch> {
+    pub(super) fn new(budget: &Arc<Budget>, place: OwnedSemaphorePermit, limit: Duration, light: bool) -> Arc<Watch> {
         let watch = Arc::new(Watch {
             budget: Arc::clone(budget),
             began: Instant::now(),
