@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use vantage::address::parse_address;
 use vantage::demo::DemoOptions;
 
 /// Incremental SQL views over many services' data, kept in the process that serves them.
@@ -43,13 +45,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "VANTAGE_DATA", value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// Address to listen on; anything but loopback needs a token or --insecure
-    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     /// Bearer token that callers must send
     #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// Listen beyond loopback without a token
-    #[arg(long, env = "VANTAGE_INSECURE")]
+    #[arg(long, env = "VANTAGE_INSECURE", value_parser = BoolishValueParser::new())]
     pub(crate) insecure: bool,
     /// Longest time a statement may run, in milliseconds
     #[arg(long, env = "VANTAGE_STATEMENT_TIMEOUT_MS", default_value_t = 10_000)]
@@ -57,6 +59,9 @@ pub(crate) struct ServeArgs {
     /// Most rows one answer may have
     #[arg(long, env = "VANTAGE_MAX_ROWS", default_value_t = 10_000)]
     pub(crate) max_rows: usize,
+    /// After SIGTERM, how long /readyz says no before connections are refused, in milliseconds
+    #[arg(long, env = "VANTAGE_DRAIN_DELAY_MS", default_value_t = 0)]
+    pub(crate) drain_delay_ms: u64,
 }
 
 #[derive(Debug, Args)]
@@ -112,7 +117,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
     /// Address the server listens on
-    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     /// The server's bearer token, to learn why it is not ready
     #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]

@@ -22,6 +22,7 @@
 //! | [`engine`] | the loop that ties these together; the embedding API |
 //! | [`serve`] | read-only out: REST and SQL over published epochs |
 //! | [`signals`] | what ends the process |
+//! | [`address`] | addresses as they are written in flags |
 //! | [`demo`] | a shop of five services to try it with |
 //!
 //! The layers form a DAG that `tests/layers.rs` checks; `serve` never sees `dataflow` or `engine`.
@@ -67,5 +68,7 @@ pub mod engine;
 pub mod serve;
 
 pub mod signals;
+
+pub mod address;
 
 pub mod demo;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Parser;
 use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, HealthArgs, ServeArgs};
+use vantage::change::{Collation, Schema, counted};
 use vantage::engine::{Engine, EngineError, EngineOptions};
 use vantage::serve::{self, ServeOptions};
 use vantage::signals::Interruption;
@@ -72,6 +73,7 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         insecure: args.insecure,
         statement_timeout: std::time::Duration::from_millis(args.statement_timeout_ms),
         max_rows: args.max_rows,
+        drain_delay: std::time::Duration::from_millis(args.drain_delay_ms),
         ..ServeOptions::default()
     };
     serve::check_listen(&serve_options)?;
@@ -104,7 +106,7 @@ fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {
         CaptureAction::Status { db, tables } => (capture::status(db, tables)?, true),
         CaptureAction::Remove { db, tables } => (capture::remove(db, tables)?, false),
     };
-    println!("{report}");
+    say(&report.to_string())?;
     // After a removal nothing is captured, and that is what was asked for.
     Ok(if report.is_complete() || !expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -112,66 +114,97 @@ fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {
 /// Everything that can be said about view files without touching any state.
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
-    println!(
-        "{} sources, {} tables, {} views, {} indexes: ok",
-        catalog.sources.len(),
-        catalog.tables.len(),
-        catalog.views.len(),
-        catalog.indexes.len()
-    );
+    let counts = [
+        counted(catalog.sources.len(), "source"),
+        counted(catalog.tables.len(), "table"),
+        counted(catalog.views.len(), "view"),
+        counted(catalog.indexes.len(), "index"),
+    ];
+    let mut lines = vec![format!("{}: ok", counts.join(", "))];
     for (table, node) in catalog.tables.iter().zip(&graph.nodes) {
-        print_notes(&table.name, &node.schema);
+        lines.extend(notes(&table.name, &node.schema));
     }
     for view in &graph.views {
         let schema = &graph.nodes[view.node.0].schema;
         let key: Vec<&str> = schema.key.iter().map(|it| schema.columns[it.column].name.as_str()).collect();
         let key = if schema.has_visible_key() { format!("key ({})", key.join(", ")) } else { "no key".into() };
         let columns = schema.visible_columns().iter().map(|it| format!("{} {}", it.name, it.data_type));
-        println!("  {} [{key}]: {}", view.name, columns.collect::<Vec<_>>().join(", "));
+        lines.push(format!("  {} [{key}]: {}", view.name, columns.collect::<Vec<_>>().join(", ")));
     }
+    for view in catalog.views.iter().filter(|it| !it.materialized) {
+        lines.push(format!("  {} [not kept]: read by SQL and by other views", view.name));
+    }
+    say(&lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What about a table may surprise: rows that cannot be addressed, comparisons that differ from the owner's.
-fn print_notes(table: &str, schema: &vantage::change::Schema) {
+fn notes(table: &str, schema: &Schema) -> Vec<String> {
+    let mut notes = Vec::new();
     if !schema.has_visible_key() {
-        println!(
-            "  note: {table} has no key of NOT NULL columns, so its rows cannot be read by key (views over it can)"
-        );
+        notes.push(format!(
+            "  note: the rows of {table} cannot be read by key: its key is none, or may be NULL (views over it can)"
+        ));
     }
-    for column in schema.visible_columns().iter().filter(|it| it.collation != vantage::change::Collation::Binary) {
-        println!(
-            "  note: {table}.{} is {:?} at its owner; as a key it is here too, but queries compare it bytewise",
-            column.name, column.collation
-        );
+    for column in schema.visible_columns() {
+        let collation = match column.collation {
+            Collation::Binary => continue,
+            Collation::NoCase => "NOCASE",
+            Collation::RTrim => "RTRIM",
+        };
+        notes.push(format!(
+            "  note: {table}.{} is {collation} at its owner; as a key it is here too, but conditions, joins and groups \
+             compare it bytewise",
+            column.name
+        ));
     }
+    notes
 }
 
 fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
     if !graph.views.iter().any(|it| it.name == args.view) {
         let names: Vec<&str> = graph.views.iter().map(|it| it.name.as_str()).collect();
+        if catalog.views.iter().any(|it| it.name == args.view) {
+            bail!(
+                "\"{}\" is a plain view: its query becomes part of those that read it, and nothing is kept for it",
+                args.view
+            );
+        }
         bail!("there is no materialized view \"{}\"; there are: {}", args.view, names.join(", "));
     }
-    println!("{}", vantage::plan::explain(&graph, &catalog, &args.view));
+    say(&vantage::plan::explain(&graph, &catalog, &args.view))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Asks a running server whether it is ready, for container health checks.
 fn run_health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     use std::io::{Read, Write};
-    let mut stream =
-        std::net::TcpStream::connect(args.listen).with_context(|| format!("nothing listens on {}", args.listen))?;
+    let address = args.listen;
+    let mut stream = std::net::TcpStream::connect(address).with_context(|| format!("nothing listens on {address}"))?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
     // Without the token the answer is only whether, not why not.
     let token = args.token.as_ref().map_or(String::new(), |it| format!("Authorization: Bearer {it}\r\n"));
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n{token}\r\n", args.listen)?;
+    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {address}\r\n{token}\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    stream.read_to_string(&mut answer).with_context(|| format!("what listens on {address} does not answer"))?;
     let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);
-    println!("{}", body.trim());
+    say(body.trim())?;
+    // Who shows the right token, or needs none, is told the reasons, of which there may be none.
+    if args.token.is_some() && !body.contains("\"reasons\"") {
+        bail!("the server on {address} does not accept this token");
+    }
     let ready = answer.split(' ').nth(1) == Some("200");
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes to standard output. Who stops reading (`vantage check | head`) has read enough.
+fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write the answer"),
+        _ => Ok(()),
+    }
 }
 
 /// `--views` and `--data` complain early when they cannot be what is meant.

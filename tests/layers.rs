@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 /// Who may import whom. `main` and `demo` stand on top and may use everything below.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("change", &[]),
-    ("catalog", &["change"]),
+    ("catalog", &["change", "dialect"]),
     ("source", &["change", "catalog"]),
     ("dialect", &["change"]),
     ("plan", &["change", "catalog", "dialect"]),
     ("store", &["change", "catalog"]),
-    ("dataflow", &["change", "plan", "store"]),
+    ("dataflow", &["change", "dialect", "plan", "store"]),
     ("serve", &["change", "catalog", "dialect", "store"]),
     ("engine", &["change", "catalog", "source", "plan", "store", "dataflow"]),
     ("demo", &["change", "catalog", "source", "plan", "store", "dataflow", "serve", "engine"]),

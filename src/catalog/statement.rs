@@ -11,6 +11,7 @@ use super::suggest::did_you_mean;
 use super::tokens::{Cursor, Name, PlacedToken, Statement};
 use super::{Connector, DeclaredColumn, IndexColumn, Problem, Span};
 use crate::change::DataType;
+use crate::dialect::{SyntaxError, syntax_error};
 
 /// What a statement declares.
 #[derive(Debug)]
@@ -220,7 +221,7 @@ fn query(cursor: &mut Cursor<'_>, text: &str) -> Result<(Span, Vec<Reference>), 
     let dialect = PostgreSqlDialect {};
     let plain = tokens.iter().map(|it| it.token.clone()).collect();
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(plain);
-    let parsed = parser.parse_query().map_err(|error| query_problem(&error.to_string(), tokens, span))?;
+    let parsed = parser.parse_query().map_err(|error| query_problem(&syntax_error(&error), tokens, span))?;
     cursor.skip(parser.index());
     if !cursor.is_at_end() {
         return Err(cursor.expected("the end of the query").with_hint("a statement ends with \";\""));
@@ -228,21 +229,17 @@ fn query(cursor: &mut Cursor<'_>, text: &str) -> Result<(Span, Vec<Reference>), 
     Ok((span, references(&parsed, span.file, text)))
 }
 
-/// sqlparser ends its messages with the place where it stopped; where it does not, the query ended too early.
-fn query_problem(message: &str, tokens: &[PlacedToken], span: Span) -> Problem {
-    let message = message.trim_start_matches("sql parser error: ");
-    let (what, place) = message.split_once(" at Line: ").unwrap_or((message, ""));
-    let numbers: Vec<u64> = place.split(|it: char| !it.is_ascii_digit()).filter_map(|it| it.parse().ok()).collect();
+/// A query that cannot be read, with the token at which it goes wrong.
+fn query_problem(error: &SyntaxError, tokens: &[PlacedToken], span: Span) -> Problem {
     let found = tokens.iter().find(|it| {
         let start = it.token.span.start;
-        [start.line, start.column] == numbers[..]
+        error.place == Some([start.line, start.column])
     });
     let span = match found {
         Some(token) => Span { start: token.start, end: token.end, ..span },
         None => Span { start: span.end.saturating_sub(1), ..span },
     };
-    let what = what.replacen("Expected: ", "expected ", 1).replace("found: EOF", "found the end of the query");
-    Problem::at(span, what.replacen(", found: ", ", found ", 1))
+    Problem::at(span, error.message("the query"))
 }
 
 fn index(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {

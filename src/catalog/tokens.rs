@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 use super::{Problem, Span};
+use crate::dialect::syntax_error;
 
 /// Maps sqlparser's places (line and character, both from 1) in a text to byte offsets.
 #[derive(Debug, Clone)]
@@ -45,7 +46,8 @@ pub(crate) fn tokenize(file: usize, text: &str) -> Result<Vec<PlacedToken>, Prob
     let offset = |at: Location| lines.offset(at.line, at.column);
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location().map_err(|error| {
         let start = offset(error.location);
-        Problem::at(Span { file, start, end: start + 1 }, error.message)
+        let message = syntax_error(&error.into()).message("the file");
+        Problem::at(Span { file, start, end: start + 1 }, message)
     })?;
     let placed = tokens.into_iter().map(|token| {
         let (start, end) = (offset(token.span.start), offset(token.span.end));

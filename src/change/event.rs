@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::counted;
 use super::position::Position;
 use super::row::Row;
 
@@ -79,11 +80,13 @@ impl fmt::Display for SourceHealth {
             SourceHealth::Connecting => f.write_str("connecting"),
             SourceHealth::Snapshotting { rows, total: Some(total) } => {
                 let percent = u128::from(*rows) * 100 / u128::from(*total).max(1);
-                write!(f, "being copied: {percent} % of {total} rows")
+                write!(f, "being copied: {percent} % of {}", counted(*total as usize, "row"))
             }
-            SourceHealth::Snapshotting { rows, total: None } => write!(f, "being copied: {rows} rows so far"),
+            SourceHealth::Snapshotting { rows, total: None } => {
+                write!(f, "being copied: {} so far", counted(*rows as usize, "row"))
+            }
             SourceHealth::Streaming => f.write_str("being followed"),
-            SourceHealth::Retrying { reason } => write!(f, "tried again: {reason}"),
+            SourceHealth::Retrying { reason } => write!(f, "waited for, and asked again from time to time: {reason}"),
             SourceHealth::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows where a row came from or where it goes, so every other layer may speak these words.
 
+mod counted;
 mod data_type;
 mod delta;
 mod event;
@@ -10,6 +11,7 @@ mod position;
 mod row;
 mod schema;
 
+pub use counted::{counted, grouped};
 pub(crate) use data_type::ZONE;
 pub use data_type::{DataType, Datum, Value, pow10};
 pub use delta::Delta;

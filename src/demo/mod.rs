@@ -42,6 +42,10 @@ pub use summary::Summary;
 
 use std::net::SocketAddr;
 
+use clap::builder::BoolishValueParser;
+
+use crate::address::parse_address;
+
 /// The options of `vantage demo`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DemoOptions {
@@ -55,15 +59,15 @@ pub struct DemoOptions {
     #[arg(long, env = "VANTAGE_RATE", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub rate: u64,
     /// Address to listen on; anything but loopback needs a token or --insecure
-    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     pub listen: SocketAddr,
     /// Bearer token that callers must send
     #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// Listen beyond loopback without a token
-    #[arg(long, env = "VANTAGE_INSECURE")]
+    #[arg(long, env = "VANTAGE_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
     /// Print the summary as JSON and nothing else
-    #[arg(long, env = "VANTAGE_JSON")]
+    #[arg(long, env = "VANTAGE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
 }

@@ -1,11 +1,14 @@
 //! Progress of long work: a bar on a terminal, log lines elsewhere.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use crate::change::grouped;
 
 /// Between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(2);
@@ -49,8 +52,13 @@ impl Progress {
     /// Begins; `total` may be a guess.
     pub(super) fn new(what: &'static str, total: u64) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg:<26} {wide_bar} {human_pos} rows {per_sec}");
+            let style = ProgressStyle::with_template("{msg:<26} {wide_bar} {human_pos} rows {rate}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // Nobody is told when a terminal fails.
+                _ = write!(out, "{} rows/s", grouped(state.per_sec() as usize));
+            };
+            let style = style.with_key("rate", rate);
             ProgressBar::new(total).with_style(style).with_message(what)
         });
         if bar.is_none() {

@@ -99,7 +99,7 @@ pub fn run(options: DemoOptions) -> Result<ExitCode, DemoError> {
     let board = Arc::clone(stage.engine.board());
     let serving = runtime.spawn(serve::serve(listener, board, serve_options, async { _ = stopped.await }));
     if !options.json {
-        println!("{}", what_to_try(&stage, address, &options)?);
+        say(&what_to_try(&stage, address, &options)?)?;
     }
     let played = play(&options, &stage, address, &runtime, &interruption);
     drop(stop_serving);
@@ -114,6 +114,17 @@ pub fn run(options: DemoOptions) -> Result<ExitCode, DemoError> {
     Ok(if correct { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Writes to standard output; that nobody reads any more is no reason to end.
+fn say(text: &str) -> Result<(), DemoError> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(DemoError::Io { what: "cannot write to standard output".into(), error })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Measures, checks and reports; goes on serving when no end was given. Returns whether every view was right.
 fn play(
     options: &DemoOptions,
@@ -124,13 +135,13 @@ fn play(
 ) -> Result<bool, DemoError> {
     let summary = measure(options, stage, address, runtime, interruption)?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        say(&serde_json::to_string_pretty(&summary)?)?;
     } else {
-        println!("\n{summary}");
+        say(&format!("\n{summary}"))?;
     }
     if options.seconds.is_none() && summary.correct && !interruption.happened() {
         if !options.json {
-            println!("the services go on writing; Ctrl-C ends the demo");
+            say("the services go on writing; Ctrl-C ends the demo")?;
         }
         let traffic = Traffic::start(&stage.shop, options.rate as f64, 2)?;
         runtime.block_on(interruption.clone().wait());

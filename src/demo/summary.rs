@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::check::ViewCheck;
 use super::latency::Quantiles;
 use super::traffic::Written;
+use crate::change::counted;
 
 /// What a demo run found.
 #[derive(Debug, Clone, Serialize)]
@@ -43,10 +44,10 @@ impl fmt::Display for Summary {
         let (seed, load) = (self.seed_seconds, self.load_seconds);
         let seed_rate = per_second(self.seeded_rows, seed);
         let load_rate = per_second(self.seeded_rows, load);
-        writeln!(f, "{:<28}{} rows in {seed:.1} s ({seed_rate:.0} rows/s)", "seeded", self.seeded_rows)?;
-        writeln!(f, "{:<28}{load:.1} s ({load_rate:.0} rows/s)", "five services → live views")?;
-        let (rate, written) = (self.changes_per_second, self.written);
-        writeln!(f, "{:<28}{rate:.0} changes/s ({} rows changed)", "the services wrote", written.rows)?;
+        writeln!(f, "{:<28}{} in {seed:.1} s ({})", "seeded", rows(self.seeded_rows), rate(seed_rate, "row"))?;
+        writeln!(f, "{:<28}{load:.1} s ({})", "five services → live views", rate(load_rate, "row"))?;
+        let changes = rate(self.changes_per_second, "change");
+        writeln!(f, "{:<28}{changes} ({} changed)", "the services wrote", rows(self.written.rows))?;
         writeln!(f)?;
         writeln!(f, "{:<28}{:>10}{:>10}{:>10}{:>9}", "", "p50", "p99", "max", "samples")?;
         quantiles(f, "commit → visible in a read", self.freshness)?;
@@ -56,10 +57,18 @@ impl fmt::Display for Summary {
         writeln!(f, "every view against its query on the owners' data ({:.1} s)", self.check_seconds)?;
         for check in &self.checks {
             let verdict = check.difference.as_deref().map_or("equal".to_owned(), |it| format!("DIFFERENT: {it}"));
-            writeln!(f, "  {:<26}{:>10} rows  {verdict}", check.view, check.rows)?;
+            writeln!(f, "  {:<26}{:>15}  {verdict}", check.view, rows(check.rows as u64))?;
         }
         Ok(())
     }
+}
+
+fn rows(count: u64) -> String {
+    counted(count as usize, "row")
+}
+
+fn rate(per_second: f64, noun: &str) -> String {
+    format!("{}/s", counted(per_second.round() as usize, noun))
 }
 
 fn quantiles(f: &mut fmt::Formatter<'_>, label: &str, quantiles: Option<Quantiles>) -> fmt::Result {

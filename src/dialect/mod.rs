@@ -8,12 +8,15 @@ mod arguments;
 mod bounded;
 mod checked;
 mod fold;
+mod foreign;
 mod function;
 mod meaning;
 mod mixed;
 mod numbers;
 mod optimizer;
+mod precedence;
 mod rewrite;
+mod row_values;
 mod subquery;
 mod syntax;
 mod text;
@@ -24,8 +27,10 @@ use std::sync::Arc;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::sql::sqlparser::ast::Query;
 
 pub(crate) use self::bounded::TooLong;
+pub(crate) use self::foreign::{SyntaxError, Told, find_words, said, sql_type, syntax_error, tell};
 
 use self::bounded::BoundLengths;
 use self::checked::CheckArithmetic;
@@ -37,7 +42,14 @@ use self::to_timestamp::ToTimestamp;
 
 pub(crate) use self::optimizer::{Reader, optimizer};
 pub(crate) use self::subquery::settle_subqueries;
-pub(crate) use self::syntax::check;
+pub(crate) use self::syntax::{Unsupported, check};
+
+/// Makes of `query`, as it was parsed, what PostgreSQL reads in it; refuses what would mean something else.
+pub(crate) fn understand(query: &mut Query) -> Result<(), Unsupported> {
+    precedence::regroup(query);
+    check(query)?;
+    row_values::expand_rows(query)
+}
 
 /// Functions that have PostgreSQL's name and another meaning (`to_char` knows other patterns), and functions that tell
 /// about Arrow or make values of types there are none of here.

@@ -34,6 +34,15 @@ impl Visitor for Checker {
         found(select.from.iter().find_map(|it| merged_columns(it, all_columns)))
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Unsupported> {
+        // It would be passed over without a word.
+        let sampled = matches!(factor, TableFactor::Table { sample: Some(_), .. });
+        let hint = "filter by a column, like id % 100 = 0";
+        let problem =
+            || Unsupported { message: "TABLESAMPLE is not supported".into(), hint, words: "TABLESAMPLE".into() };
+        found(sampled.then(problem))
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Unsupported> {
         found(match expr {
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => lossy_type(data_type),

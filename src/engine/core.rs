@@ -102,6 +102,8 @@ impl Core {
                 stored.served.push(place);
             }
         }
+        let plain_views = self.catalog.views.iter().filter(|it| !it.materialized);
+        self.board.set_plain_views(plain_views.cloned().collect());
         self.board.set_relations(relations.into_iter().map(|(_, relation, state)| (relation, state)).collect());
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
-use crate::change::SourceHealth;
+use crate::change::{SourceHealth, counted};
 use crate::store::{Board, RelationState};
 
 /// Between two log lines about the progress of one copy.
@@ -74,8 +74,8 @@ pub(super) fn incomplete(name: &str, state: &RelationState) -> Option<String> {
     match state {
         RelationState::Live => None,
         RelationState::Building { done, total } => {
-            let of = total.map_or(String::new(), |it| format!(" of {it}"));
-            Some(format!("\"{name}\" is being built: {done}{of} rows done"))
+            let rows = total.map_or(String::new(), |it| format!(": {done} of {} done", counted(it as usize, "row")));
+            Some(format!("\"{name}\" is being built{rows}"))
         }
         RelationState::Failed { reason } => Some(format!("\"{name}\" cannot be kept: {reason}")),
     }

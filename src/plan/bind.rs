@@ -24,7 +24,7 @@ use super::refusal::{Planned, Refusal};
 use super::row_number;
 use super::types::arrow_schema;
 use crate::catalog::View;
-use crate::change::{Schema, ZONE};
+use crate::change::{Schema, ZONE, counted};
 use crate::dialect;
 
 /// Knows the functions, and the relations defined so far.
@@ -91,8 +91,9 @@ impl Binder {
 
     fn parse(&self, query: &str) -> Planned<LogicalPlan> {
         let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(query).and_then(|mut it| it.parse_query());
-        let mut parsed = parsed.map_err(|error| Refusal::new(error.to_string()))?;
-        dialect::check(&parsed).map_err(|it| Refusal::new(it.message).at_words(it.words).hint(it.hint))?;
+        let mut parsed = parsed.map_err(|error| Refusal::from(DataFusionError::SQL(Box::new(error), None)))?;
+        let refused = |it: dialect::Unsupported| Refusal::new(it.message).at_words(it.words).hint(it.hint);
+        dialect::understand(&mut parsed).map_err(refused)?;
         name_columns(&mut parsed);
         let options = ParserOptions::new()
             .with_parse_float_as_decimal(true)
@@ -123,14 +124,22 @@ fn refuse_distinct_on(plan: &LogicalPlan) -> Planned<()> {
 fn output_names(view: &View, plan: &LogicalPlan) -> Planned<Vec<String>> {
     let mut names: Vec<String> = plan.schema().fields().iter().map(|it| shown(it.name()).to_string()).collect();
     if view.columns.len() > names.len() {
-        let message = format!("the view names {} columns, its query has {}", view.columns.len(), names.len());
+        let message =
+            format!("the view names {}, its query has {}", counted(view.columns.len(), "column"), names.len());
         return Err(Refusal::new(message).hint(format!("the query's columns: {}", names.join(", "))));
+    }
+    if names.is_empty() {
+        return Err(Refusal::new("the view has no columns").hint("name some between SELECT and FROM"));
     }
     names[..view.columns.len()].clone_from_slice(&view.columns);
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
             let message = format!("two columns of the view are called \"{name}\"");
-            return Err(Refusal::new(message).hint("name one of them with AS, or give the view a list of column names"));
+            let hint = format!(
+                "name one of them with AS, writing the columns instead of *, or name them all: CREATE … VIEW {} (a, b, …) AS",
+                view.name
+            );
+            return Err(Refusal::new(message).hint(hint));
         }
     }
     Ok(names)
@@ -154,7 +163,7 @@ impl TableSource for Relation {
 impl ContextProvider for Binder {
     fn get_table_source(&self, name: TableReference) -> datafusion::common::Result<Arc<dyn TableSource>> {
         let found = self.relations.get(name.table()).cloned();
-        found.ok_or_else(|| DataFusionError::Plan(format!("relation \"{name}\" does not exist")))
+        found.ok_or_else(|| dialect::said("42P01", format!("relation \"{name}\" does not exist")))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

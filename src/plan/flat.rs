@@ -100,9 +100,13 @@ impl Planner {
                 Err(Refusal::new("recursive queries cannot be kept up to date yet").at_words("recursive"))
             }
             LogicalPlan::Unnest(_) => Err(Refusal::new("unnest() is not supported").at_words("unnest")),
+            LogicalPlan::Subquery(_) => {
+                let refusal = Refusal::new("LATERAL subqueries cannot be kept up to date yet").at_words("lateral");
+                Err(refusal.hint("join with a subquery that does not depend on the tables beside it"))
+            }
             other => {
-                let name = other.display().to_string();
-                Err(Refusal::new(format!("a view cannot contain this: {name}")))
+                tracing::debug!(plan = %other.display(), "a view is refused");
+                Err(Refusal::new("a view cannot be made of this form of query").hint("write it in another way"))
             }
         }
     }

@@ -229,6 +229,17 @@ impl Planner {
     }
 
     fn cross_join(&self, flat: &Flat) -> Refusal {
+        let is_one_row = |it: &Step| match &self.builder.node(it.node).operator {
+            Operator::Aggregate { groups, .. } => *groups == 0,
+            _ => false,
+        };
+        if flat.steps.iter().any(is_one_row) {
+            let message = "a subquery with one value for all rows cannot be kept beside them: one change of it could \
+                           touch every row";
+            return Refusal::new(message)
+                .at_words("(select")
+                .hint("make it a view of its own and compare when you read, or group it and join ON the group");
+        }
         let names: Vec<&str> = flat.steps.iter().map(|it| self.builder.node(it.node).label.as_str()).collect();
         let message =
             format!("{} are joined without an equality, so one change could touch every row", names.join(" and "));

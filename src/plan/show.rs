@@ -2,7 +2,7 @@
 
 use super::node::InputColumn;
 use super::scalar::{Arithmetic, Call, Comparison, Scalar};
-use crate::change::{DataType, Value};
+use crate::change::{DataType, Value, counted};
 
 /// `scalar` in SQL's notation; `column` names columns.
 pub(crate) fn show(scalar: &Scalar, calls: &[Call], column: &dyn Fn(InputColumn) -> String) -> String {
@@ -75,6 +75,6 @@ fn constant(value: &Value, data_type: DataType) -> String {
             _ => it.to_string(),
         },
         Value::Text(it) => format!("'{}'", it.replace('\'', "''")),
-        Value::Bytes(it) => format!("{} bytes", it.len()),
+        Value::Bytes(it) => counted(it.len(), "byte"),
     }
 }

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 
 use super::refusal::{Planned, Refusal};
 use crate::change::{DataType, Schema, Value};
+use crate::dialect::sql_type;
 
 /// Our type for an Arrow type; `None` when there is none.
 pub(crate) fn from_arrow(data_type: &Arrow) -> Option<DataType> {
@@ -35,7 +36,8 @@ pub(crate) fn from_arrow(data_type: &Arrow) -> Option<DataType> {
 /// Our type, or a refusal that names the Arrow type and the expression.
 pub(crate) fn require_type(data_type: &Arrow, text: &str) -> Planned<DataType> {
     from_arrow(data_type).ok_or_else(|| {
-        Refusal::new(format!("{text} has type {data_type}, which is not supported"))
+        let name = sql_type(&data_type.to_string());
+        Refusal::new(format!("{text} is of type {name}, which a view cannot keep"))
             .at_words(text)
             .hint("cast it to boolean, integer, bigint, double precision, numeric, text, bytea, date or timestamp")
     })

@@ -14,8 +14,10 @@ use super::problem::Problem;
 use super::read::{json_response, write_row};
 use super::router::App;
 use super::served::Served;
+use super::shown;
 use super::transit::Share;
 use super::value::parse_json;
+use crate::change::counted;
 use crate::store::Epoch;
 
 /// How many keys are looked up at a time.
@@ -33,20 +35,25 @@ pub(crate) async fn batch(app: &App, served: &Served, epoch: &Epoch, body: Incom
     filter::check_key(served)?;
     let body = app.body(body).await?;
     let _place = app.place()?;
-    let ask: Ask = serde_json::from_slice(&body)
-        .map_err(|it| Problem::bad_request(format!("the body must be like {{\"keys\": [1, 2]}}: {it}")))?;
+    let ask: Ask = serde_json::from_slice(&body).map_err(|it| Problem::bad_body("{\"keys\": [1, 2]}", &it))?;
     if ask.keys.len() > app.options.max_rows {
-        return Err(Problem::bad_request(format!("at most {} keys may be asked for at once", app.options.max_rows)));
+        return Err(Problem::bad_request(format!(
+            "at most {} may be asked for at once",
+            counted(app.options.max_rows, "key")
+        )));
     }
     let mut share = app.transit.share();
-    let answer = answer(served, epoch, &ask, &mut share);
+    let answer = answer(app, served, epoch, &ask, &mut share);
     let answer = tokio::time::timeout(app.options.statement_timeout, answer).await;
     let bytes = answer.map_err(|_| Problem::timeout())??;
     Ok(json_response(share.body(bytes)))
 }
 
-async fn answer(served: &Served, epoch: &Epoch, ask: &Ask, share: &mut Share) -> Result<Vec<u8>, Problem> {
-    let select = ask.select.as_ref().map(|it| filter::parse_select(served, &it.join(","))).transpose()?;
+async fn answer(app: &App, served: &Served, epoch: &Epoch, ask: &Ask, share: &mut Share) -> Result<Vec<u8>, Problem> {
+    let mut select = ask.select.as_ref().map(|it| shown::parse(served, &it.join(","))).transpose()?;
+    if let Some(select) = &mut select {
+        shown::prepare_casts(app, served, select)?;
+    }
     let mut out = b"{\"rows\":[".to_vec();
     let mut problems: Vec<(usize, Problem)> = Vec::new();
     for (chunk, keys) in ask.keys.chunks(CHUNK).enumerate() {

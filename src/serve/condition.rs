@@ -3,8 +3,8 @@
 //! They follow SQL's three-valued logic with PostgreSQL's comparisons: a row passes only when a condition is true.
 
 use std::cmp::Ordering;
-use std::str::Chars;
 
+use super::pattern::{Expression, Pattern};
 use crate::change::{Datum, Value};
 
 /// How a cell is compared with a constant.
@@ -28,7 +28,15 @@ pub(crate) enum Test {
     Is(bool),
     /// SQL's LIKE over text. (`IS UNKNOWN` is [`Test::IsNull`].)
     Like(Pattern),
+    /// `~` and `~*` over text.
+    Match(Expression),
+    /// `IS DISTINCT FROM`: NULL differs from everything but NULL.
+    Distinct(Value),
     Not(Box<Test>),
+    /// One of them is true, as in `= ANY`.
+    Any(Vec<Test>),
+    /// All of them are true.
+    All(Vec<Test>),
 }
 
 /// A test of one column.
@@ -36,6 +44,15 @@ pub(crate) enum Test {
 pub(crate) struct Condition {
     pub(crate) column: usize,
     pub(crate) test: Test,
+}
+
+/// Conditions joined with each other; what a list of conditions that all hold cannot say.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Filter {
+    One(Condition),
+    All(Vec<Filter>),
+    Any(Vec<Filter>),
+    Not(Box<Filter>),
 }
 
 /// What a row comes to under several conditions.
@@ -50,6 +67,15 @@ pub(crate) enum Verdict<'a> {
 /// Judges the row whose cell of a column is `cell(column)`. A condition that is not true settles it whatever the others
 /// are, so the outcome does not depend on their order, nor on which of them an access path checks.
 pub(crate) fn judge<'a>(conditions: &[Condition], cell: impl Fn(usize) -> Datum<'a>) -> Verdict<'a> {
+    judge_all(conditions, &[], cell)
+}
+
+/// The same under `filters` as well.
+pub(crate) fn judge_all<'a>(
+    conditions: &[Condition],
+    filters: &[Filter],
+    cell: impl Fn(usize) -> Datum<'a>,
+) -> Verdict<'a> {
     let mut verdict = Verdict::Passes;
     for condition in conditions {
         match condition.passes(cell(condition.column)) {
@@ -58,7 +84,77 @@ pub(crate) fn judge<'a>(conditions: &[Condition], cell: impl Fn(usize) -> Datum<
             Err(message) => verdict = Verdict::Error(condition.column, message),
         }
     }
+    for filter in filters {
+        match filter.outcome(&cell) {
+            Outcome::Known(Some(true)) => {}
+            Outcome::Known(_) => return Verdict::Fails,
+            Outcome::Error(column, message) => verdict = Verdict::Error(column, message),
+        }
+    }
     verdict
+}
+
+/// What a filter comes to: true, false, NULL, or a column that could not be computed.
+enum Outcome<'a> {
+    Known(Option<bool>),
+    Error(usize, &'a str),
+}
+
+impl Filter {
+    /// Appends the columns it looks at.
+    pub(crate) fn columns(&self, out: &mut Vec<usize>) {
+        match self {
+            Filter::One(condition) => out.push(condition.column),
+            Filter::All(parts) | Filter::Any(parts) => parts.iter().for_each(|it| it.columns(out)),
+            Filter::Not(inner) => inner.columns(out),
+        }
+    }
+
+    fn outcome<'a>(&self, cell: &impl Fn(usize) -> Datum<'a>) -> Outcome<'a> {
+        match self {
+            Filter::One(condition) => match cell(condition.column) {
+                Datum::Error(message) => Outcome::Error(condition.column, message),
+                datum => Outcome::Known(condition.test.outcome(datum)),
+            },
+            Filter::Not(inner) => match inner.outcome(cell) {
+                Outcome::Known(it) => Outcome::Known(it.map(|it| !it)),
+                error => error,
+            },
+            Filter::All(parts) => Filter::connect(parts, false, cell),
+            Filter::Any(parts) => Filter::connect(parts, true, cell),
+        }
+    }
+
+    /// AND (`decisive` false) or OR (`decisive` true): a decisive part wins over an error, an error over NULL.
+    fn connect<'a>(parts: &[Filter], decisive: bool, cell: &impl Fn(usize) -> Datum<'a>) -> Outcome<'a> {
+        let mut outcome = Outcome::Known(Some(!decisive));
+        for part in parts {
+            match (part.outcome(cell), &outcome) {
+                (Outcome::Known(Some(it)), _) if it == decisive => return Outcome::Known(Some(decisive)),
+                (error @ Outcome::Error(..), Outcome::Known(_)) => outcome = error,
+                (Outcome::Known(None), Outcome::Known(_)) => outcome = Outcome::Known(None),
+                _ => {}
+            }
+        }
+        outcome
+    }
+}
+
+/// OR (`decisive` true) or AND (`decisive` false) of `outcomes`, in three-valued logic.
+fn joined(outcomes: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option<bool> {
+    let mut joined = Some(!decisive);
+    for outcome in outcomes {
+        match outcome {
+            Some(it) if it == decisive => return Some(decisive),
+            Some(_) => {}
+            None => joined = None,
+        }
+    }
+    joined
+}
+
+fn text_of<'a>(cell: Datum<'a>) -> Option<&'a str> {
+    if let Datum::Text(text) = cell { Some(text) } else { None }
 }
 
 impl Condition {
@@ -99,10 +195,15 @@ impl Test {
                 }
                 (!unknown).then_some(false)
             }
-            Test::Like(pattern) => match cell {
-                Datum::Text(text) => Some(pattern.matches(text)),
-                _ => None,
-            },
+            Test::Like(pattern) => text_of(cell).map(|it| pattern.matches(it)),
+            Test::Match(expression) => text_of(cell).map(|it| expression.matches(it)),
+            Test::Distinct(value) => Some(match (cell, value.as_datum()) {
+                (Datum::Null, Datum::Null) => false,
+                (Datum::Null, _) | (_, Datum::Null) => true,
+                (cell, value) => compare(cell, value) != Some(Ordering::Equal),
+            }),
+            Test::Any(tests) => joined(tests.iter().map(|it| it.outcome(cell)), true),
+            Test::All(tests) => joined(tests.iter().map(|it| it.outcome(cell)), false),
         }
     }
 }
@@ -117,66 +218,6 @@ pub(crate) fn compare(left: Datum<'_>, right: Datum<'_>) -> Option<Ordering> {
         (Datum::Text(a), Datum::Text(b)) => Some(a.cmp(b)),
         (Datum::Bytes(a), Datum::Bytes(b)) => Some(a.cmp(b)),
         _ => None,
-    }
-}
-
-/// A pattern of SQL's LIKE, taken apart: `%` is any text, `_` one character, `\` takes the next character as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern {
-    tokens: Vec<Token>,
-    ignore_case: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Any,
-    One,
-    Exactly(char),
-}
-
-impl Pattern {
-    pub(crate) fn new(text: &str, ignore_case: bool) -> Pattern {
-        let text = if ignore_case { text.to_lowercase() } else { text.to_owned() };
-        let mut tokens = Vec::new();
-        let mut chars = text.chars();
-        while let Some(it) = chars.next() {
-            tokens.push(match it {
-                '%' => Token::Any,
-                '_' => Token::One,
-                '\\' => Token::Exactly(chars.next().unwrap_or('\\')),
-                _ => Token::Exactly(it),
-            });
-        }
-        Pattern { tokens, ignore_case }
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        if self.ignore_case { self.fits(&text.to_lowercase()) } else { self.fits(text) }
-    }
-
-    /// Linear but for backtracking to the last `%`, so a hostile pattern costs at most text × pattern steps.
-    fn fits(&self, text: &str) -> bool {
-        let (mut rest, mut want) = (text.chars(), 0);
-        // Behind the last `%`: what is to follow it, and the text it may not have taken yet.
-        let mut retry: Option<(usize, Chars<'_>)> = None;
-        loop {
-            if self.tokens.get(want) == Some(&Token::Any) {
-                want += 1;
-                retry = Some((want, rest.clone()));
-                continue;
-            }
-            let Some(it) = rest.next() else { break };
-            match self.tokens.get(want) {
-                Some(Token::One) => want += 1,
-                Some(Token::Exactly(exactly)) if *exactly == it => want += 1,
-                _ => {
-                    let Some((after, from)) = &mut retry else { return false };
-                    from.next();
-                    (want, rest) = (*after, from.clone());
-                }
-            }
-        }
-        self.tokens[want..].iter().all(|it| *it == Token::Any)
     }
 }
 
@@ -224,27 +265,40 @@ mod tests {
     }
 
     #[test]
-    fn like_as_in_sql() {
-        let cases = [
-            ("", "", true),
-            ("", "%", true),
-            ("abc", "a%", true),
-            ("abc", "%c", true),
-            ("abc", "%b%", true),
-            ("abc", "a_c", true),
-            ("abc", "a_", false),
-            ("aXbXc", "a%X%c", true),
-            ("100%", "100\\%", true),
-            ("1000", "100\\%", false),
-            ("éa", "_a", true),
-            ("mississippi", "m%iss%ip%", true),
-            ("mississippi", "m%iss%iss%iss%", false),
-        ];
-        for (text, pattern, expected) in cases {
-            assert_eq!(Pattern::new(pattern, false).matches(text), expected, "{text} LIKE {pattern}");
+    fn joined_conditions_follow_three_valued_logic_with_errors() {
+        let one = |column| Filter::One(Condition { column, test: Test::Compare(Operator::Equal, Value::Int(1)) });
+        // True, false, NULL, an error.
+        let cells = [Datum::Int(1), Datum::Int(2), Datum::Null, Datum::Error("x")];
+        let verdict = |filter| judge_all(&[], &[filter], |column| cells[column]);
+        let any = |columns: &[usize]| Filter::Any(columns.iter().map(|it| one(*it)).collect());
+        let all = |columns: &[usize]| Filter::All(columns.iter().map(|it| one(*it)).collect());
+        let not = |filter| Filter::Not(Box::new(filter));
+        for (filter, expected) in [
+            (any(&[1, 0]), Verdict::Passes),
+            (any(&[3, 0]), Verdict::Passes),
+            (any(&[3, 1]), Verdict::Error(3, "x")),
+            (any(&[2, 1]), Verdict::Fails),
+            (any(&[2, 3]), Verdict::Error(3, "x")),
+            (not(any(&[1, 2])), Verdict::Fails),
+            (not(any(&[1, 1])), Verdict::Passes),
+            (not(all(&[0, 1])), Verdict::Passes),
+            (not(all(&[0, 2])), Verdict::Fails),
+            (not(all(&[1, 3])), Verdict::Passes),
+            (not(all(&[0, 3])), Verdict::Error(3, "x")),
+            (any(&[]), Verdict::Fails),
+            (all(&[]), Verdict::Passes),
+        ] {
+            assert_eq!(verdict(filter.clone()), expected, "{filter:?}");
         }
-        let text = "a".repeat(20_000);
-        assert!(!Pattern::new(&format!("{}b", "%a".repeat(50)), false).matches(&text));
-        assert!(Pattern::new("%É_", true).matches("né!"));
+    }
+
+    #[test]
+    fn distinct_treats_null_as_a_value() {
+        let distinct = |value| Test::Distinct(value);
+        assert!(passes(distinct(Value::Int(1)), Datum::Null));
+        assert!(passes(distinct(Value::Int(1)), Datum::Int(2)));
+        assert!(!passes(distinct(Value::Int(1)), Datum::Int(1)));
+        assert!(!passes(distinct(Value::Null), Datum::Null));
+        assert!(passes(Test::Not(Box::new(distinct(Value::Int(1)))), Datum::Int(1)));
     }
 }

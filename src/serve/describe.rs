@@ -8,13 +8,15 @@ use super::read::json_response;
 use super::router::App;
 use super::served::{Served, sources_of};
 use super::snapshot::Snapshot;
+use crate::catalog::View;
 use crate::change::{Collation, KeyColumn, Schema};
 
 /// `GET /v1/views`
 pub(crate) fn views(app: &App) -> Result<Response, Problem> {
     let snapshot = &Snapshot::take(&app.board);
     let directory = app.directory();
-    let all: Vec<Value> = directory.relations.iter().map(|it| describe(app, snapshot, it)).collect();
+    let kept = directory.relations.iter().map(|it| describe(app, snapshot, it));
+    let all: Vec<Value> = kept.chain(directory.plain_views.iter().map(describe_plain)).collect();
     let sources = sources_of(directory.relations.iter().map(|it| &**it));
     answer(app, snapshot, &Value::Array(all), &sources)
 }
@@ -23,6 +25,9 @@ pub(crate) fn views(app: &App) -> Result<Response, Problem> {
 pub(crate) fn schema(app: &App, view: &str) -> Result<Response, Problem> {
     let snapshot = &Snapshot::take(&app.board);
     let directory = app.directory();
+    if let Some(plain) = directory.plain_views.iter().find(|it| it.name == view) {
+        return answer(app, snapshot, &describe_plain(plain), &[]);
+    }
     let served = directory.find(view)?;
     answer(app, snapshot, &describe(app, snapshot, served), &served.relation.sources)
 }
@@ -32,6 +37,11 @@ fn answer(app: &App, snapshot: &Snapshot, value: &Value, sources: &[usize]) -> R
     let mut response = json_response(body);
     snapshot.describe_sources(&app.board, sources, &mut response);
     Ok(response)
+}
+
+/// A view that only names a query: it has no rows of its own, and so no key, no indexes and no state.
+fn describe_plain(view: &View) -> Value {
+    json!({ "name": view.name, "kind": "plain view", "doc": view.doc, "query": view.query, "reads": view.depends_on })
 }
 
 fn describe(app: &App, snapshot: &Snapshot, served: &Served) -> Value {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::read::json_response;
 use super::router::App;
-use crate::change::SourceHealth;
+use crate::change::{SourceHealth, counted};
 use crate::store::RelationState;
 
 /// `GET /livez`
@@ -50,13 +50,7 @@ fn reasons(app: &App) -> Vec<String> {
         let name = &source.name;
         match &*source.health.read().unwrap_or_else(|it| it.into_inner()) {
             SourceHealth::Streaming => {}
-            SourceHealth::Connecting => reasons.push(format!("source {name} is connecting")),
-            SourceHealth::Snapshotting { rows, total } => {
-                let of = total.map_or(String::new(), |it| format!(" of {it}"));
-                reasons.push(format!("source {name} is being copied: {rows}{of} rows"));
-            }
-            SourceHealth::Retrying { reason } => reasons.push(format!("source {name} is tried again: {reason}")),
-            SourceHealth::Halted { reason } => reasons.push(format!("source {name} is halted: {reason}")),
+            health => reasons.push(format!("source {name} is {health}")),
         }
     }
     for served in &app.directory().relations {
@@ -64,8 +58,8 @@ fn reasons(app: &App) -> Vec<String> {
         match served.state() {
             RelationState::Live => {}
             RelationState::Building { done, total } => {
-                let of = total.map_or(String::new(), |it| format!(" of {it}"));
-                reasons.push(format!("{name} is being built: {done}{of} rows"));
+                let rows = total.map_or(String::new(), |it| format!(": {done} of {}", counted(it as usize, "row")));
+                reasons.push(format!("{name} is being built{rows}"));
             }
             RelationState::Failed { reason } => reasons.push(format!("{name} cannot be kept: {reason}")),
         }

@@ -1,63 +1,91 @@
-//! Rows by filters: `GET /v1/views/{view}?…`, page by page.
+//! Rows by filters: `GET /v1/views/{view}?…`, page by page, or all of them as lines.
 //!
 //! Pages follow each other by the last row's place in the order (a keyset), not by counting, so rows that come or go
-//! meanwhile neither repeat nor hide others. The next page's address is in the `Link` header.
+//! meanwhile neither repeat nor hide others. The next page's address is in the `Link` header. Lines (NDJSON, CSV) may be
+//! any number: they are sent as they are found, all from one epoch.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::access::{Cell, Path, choose, entry_key};
-use super::condition::{Verdict, judge};
+use super::condition::{Verdict, judge_all};
 use super::filter::{self, Query};
+use super::format::Format;
 use super::problem::Problem;
-use super::read::{header_value, json_response, matches_etag, not_modified, tagged};
+use super::read::{header_value, matches_etag, not_modified, response, tagged};
 use super::router::App;
 use super::served::Served;
-use super::transit::Share;
+use super::transit::{Share, Writer};
 use super::walk::{CHUNK, Hit, Walk};
-use super::{hex, json, percent};
+use super::{hex, json, percent, shown};
 use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::Epoch;
+
+/// The most rows that are sorted only to be passed over.
+const MAX_SORTED_OFFSET: usize = 100_000;
 
 static ACCESS: HeaderName = HeaderName::from_static("vantage-access");
 static ERRORS: HeaderName = HeaderName::from_static("vantage-errors");
 
 /// `GET /v1/views/{view}?…`
-pub(crate) async fn list(app: &App, served: &Served, epoch: &Epoch, head: &Parts) -> Result<Response, Problem> {
-    let query = filter::parse(served, head.uri.query().unwrap_or(""), &app.options)?;
-    let mut page = Page::new(served, &query, epoch, app.transit.share())?;
+pub(crate) async fn list(
+    app: &App,
+    served: &Arc<Served>,
+    epoch: &Arc<Epoch>,
+    head: &Parts,
+) -> Result<Response, Problem> {
+    let format = Format::asked(&head.headers)?;
+    let mut query = filter::parse(served, head.uri.query().unwrap_or(""), format, &app.options)?;
+    shown::prepare_casts(app, served, &mut query.select)?;
+    let mut page = Page::new(Arc::clone(served), query, Arc::clone(epoch), format, app.transit.share())?;
     let etag = page.etag();
+    let access = header_value(page.access.clone());
     let mut response = if matches_etag(&head.headers, &etag) {
         not_modified(etag)
+    } else if page.query.limit > app.options.max_rows {
+        let first = tokio::time::timeout(app.options.statement_timeout, page.begin_lines(app)).await;
+        let first = first.map_err(|_| Problem::timeout())??;
+        let max_scanned = app.options.max_scanned_rows;
+        let (mut writer, reply) = app.transit.answer();
+        tokio::spawn(async move {
+            let result = page.lines(first, max_scanned, &mut writer).await;
+            writer.end(result).await;
+        });
+        tagged(response(format, reply.body().await?), etag)
     } else {
         let read = page.read(app.options.max_scanned_rows);
         let answer = tokio::time::timeout(app.options.statement_timeout, read).await;
         let (body, next) = answer.map_err(|_| Problem::timeout())??;
-        let mut response = tagged(json_response(page.share.body(body)), etag);
-        if query.skip_errors {
-            response.headers_mut().insert(&ERRORS, HeaderValue::from(page.skipped));
+        let (skip_errors, skipped) = (page.query.skip_errors, page.skipped);
+        let rest = std::mem::take(&mut page.query.rest);
+        let mut response = tagged(response(format, page.share.body(body)), etag);
+        if skip_errors {
+            response.headers_mut().insert(&ERRORS, HeaderValue::from(skipped));
         }
         if let Some(next) = next {
-            let (view, rest) = (percent::encode(&served.relation.name), &query.rest);
+            let view = percent::encode(&served.relation.name);
             let and = if rest.is_empty() { "" } else { "&" };
             let link = format!("</v1/views/{view}?{rest}{and}cursor={next}>; rel=\"next\"");
             response.headers_mut().insert(header::LINK, header_value(link));
         }
         response
     };
-    response.headers_mut().insert(&ACCESS, header_value(page.access));
+    response.headers_mut().insert(&ACCESS, access);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
 /// One page: a query, the path chosen for it, and where it begins.
-struct Page<'a> {
-    served: &'a Served,
-    query: &'a Query<'a>,
-    epoch: &'a Epoch,
+struct Page {
+    served: Arc<Served>,
+    query: Query,
+    epoch: Arc<Epoch>,
+    format: Format,
     path: Path,
     /// How the rows are found, for people who wonder why a list is slow.
     access: String,
@@ -75,17 +103,23 @@ struct Page<'a> {
     share: Share,
 }
 
-impl<'a> Page<'a> {
-    fn new(served: &'a Served, query: &'a Query<'a>, epoch: &'a Epoch, share: Share) -> Result<Page<'a>, Problem> {
-        let mut path = choose(served, &query.conditions, &query.order, &query.select);
-        let access = access(&path, served);
-        let bound_to = (served.shape, &query.rest, &access, query.limit);
+impl Page {
+    fn new(
+        served: Arc<Served>,
+        query: Query,
+        epoch: Arc<Epoch>,
+        format: Format,
+        share: Share,
+    ) -> Result<Page, Problem> {
+        let mut path = choose(&served, &query.conditions, &query.order, &query.needed());
+        let access = access(&path, &served);
+        let bound_to = (served.shape, &query.rest, &access, query.limit, format);
         let identity = foldhash::quality::FixedState::with_seed(1).hash_one(bound_to);
         let mut after = query.cursor.as_deref().map(|it| place_in(it, identity)).transpose()?;
         let ranges = std::mem::take(&mut path.ranges);
-        let walk = Walk::new(&path, served, ranges, after.take_if(|_| path.ordered).as_deref());
-        let cells = query.select.iter().map(|column| path.cell(served, *column)).collect();
-        Ok(Page { served, query, epoch, path, access, identity, cells, walk, after, skipped: 0, share })
+        let walk = Walk::new(&path, &served, ranges, after.take_if(|_| path.ordered).as_deref());
+        let cells = query.select.iter().map(|shown| path.cell(&served, shown.column)).collect();
+        Ok(Page { served, query, epoch, format, path, access, identity, cells, walk, after, skipped: 0, share })
     }
 
     /// The same as long as nothing changes that the answer depends on.
@@ -101,39 +135,95 @@ impl<'a> Page<'a> {
         header_value(tag)
     }
 
-    /// The rows as a JSON array, and the cursor of the next page.
+    /// The rows, and the cursor of the next page.
     async fn read(&mut self, max_scanned: usize) -> Result<(Vec<u8>, Option<String>), Problem> {
-        if self.query.limit == 0 {
-            return Ok((b"[]".to_vec(), None));
-        }
-        self.look_at_errors(max_scanned).await?;
-        let found =
-            if self.path.ordered { self.in_order(max_scanned).await? } else { self.sorted(max_scanned).await? };
-        let rows = &found[..found.len().min(self.query.limit)];
-        let held: usize = rows.iter().map(Hit::bytes).sum();
-        let bytes = 64 + 128 * rows.len() + held + held / 8;
-        self.share.cover(held + bytes).await?;
-        let mut body = Vec::with_capacity(bytes);
-        body.push(b'[');
-        for (at, hit) in rows.iter().enumerate() {
-            if at > 0 {
-                body.push(b',');
+        let mut body = Vec::new();
+        self.format.open(self.query.select.iter().map(|it| it.name(&self.served)), &mut body);
+        let mut next = None;
+        if self.query.limit > 0 {
+            self.look_at_errors(max_scanned).await?;
+            let found =
+                if self.path.ordered { self.in_order(max_scanned).await? } else { self.sorted(max_scanned).await? };
+            let rows = &found[..found.len().min(self.query.limit)];
+            let held: usize = rows.iter().map(Hit::bytes).sum();
+            let bytes = 64 + 128 * rows.len() + held + held / 8;
+            self.share.cover(held + bytes).await?;
+            body.reserve(bytes);
+            for (at, hit) in rows.iter().enumerate() {
+                self.write(&hit.row, at == 0, &mut body)?;
             }
-            self.write(&hit.row, &mut body)?;
+            let last = rows.last().filter(|_| found.len() > rows.len());
+            next = last.map(|hit| self.cursor(hit));
         }
-        body.push(b']');
-        let last = rows.last().filter(|_| found.len() > rows.len());
-        Ok((body, last.map(|hit| self.cursor(hit))))
+        self.format.close(&mut body);
+        Ok((body, next))
+    }
+
+    /// What is done before the first line is sent: rows in an order that the path does not have are all found first.
+    async fn begin_lines(&mut self, app: &App) -> Result<Option<Vec<Hit>>, Problem> {
+        if self.query.skip_errors {
+            let detail = "errors=skip tells how many rows it left out, which lines without a limit cannot";
+            return Err(Problem::bad_request(detail).hint(format!("add limit={}", app.options.max_rows)));
+        }
+        self.look_at_errors(app.options.max_scanned_rows).await?;
+        if self.path.ordered {
+            return Ok(None);
+        }
+        let limit = std::mem::replace(&mut self.query.limit, app.options.max_rows);
+        let found = self.sorted(app.options.max_scanned_rows).await?;
+        self.query.limit = limit;
+        if found.len() <= app.options.max_rows {
+            return Ok(Some(found));
+        }
+        let detail = format!("more than {} rows cannot be sorted for an answer", app.options.max_rows);
+        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
+            .hint("declare an index with this order, leave the order out, or add a limit"))
+    }
+
+    /// Sends the rows as lines: those that were `found` before, or all on the path.
+    async fn lines(&mut self, found: Option<Vec<Hit>>, max_scanned: usize, writer: &mut Writer) -> Result<(), Problem> {
+        self.format.open(self.query.select.iter().map(|it| it.name(&self.served)), writer.out());
+        if let Some(found) = found {
+            for hit in &found {
+                self.write(&hit.row, true, writer.out())?;
+                writer.flow().await?;
+            }
+            return Ok(());
+        }
+        let mut written = 0;
+        while let Some(hits) = self.walk.next(&self.epoch, &self.served, CHUNK)? {
+            for hit in hits {
+                if !self.admits(&hit.row)? || self.is_passed_over() {
+                    continue;
+                }
+                self.write(&hit.row, true, writer.out())?;
+                writer.flow().await?;
+                written += 1;
+                if written == self.query.limit {
+                    return Ok(());
+                }
+            }
+            self.pause(&self.walk, max_scanned.saturating_add(written)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a row that belongs to the answer is one of those in front of it.
+    fn is_passed_over(&mut self) -> bool {
+        let passed = self.query.offset > 0;
+        self.query.offset -= usize::from(passed);
+        passed
     }
 
     /// Where the path passes rows by because a column they are found by could not be computed, the answer would be
     /// without rows that perhaps belong to it: they fail the request, or are counted.
     async fn look_at_errors(&mut self, max_scanned: usize) -> Result<(), Problem> {
-        let mut walk = Walk::over_errors(&self.path, self.served, self.epoch)?;
-        while let Some(hits) = walk.next(self.epoch, self.served, usize::MAX)? {
+        let mut walk = Walk::over_errors(&self.path, &self.served, &self.epoch)?;
+        while let Some(hits) = walk.next(&self.epoch, &self.served, usize::MAX)? {
             for Hit { row, .. } in &hits {
                 let schema = &self.served.relation.schema;
-                match judge(&self.query.conditions, |column| row.get(column, schema.data_type(column))) {
+                let cell = |column| row.get(column, schema.data_type(column));
+                match judge_all(&self.query.conditions, &self.query.filters, cell) {
                     Verdict::Error(..) if self.query.skip_errors => self.skipped += 1,
                     Verdict::Error(column, message) => return Err(self.served.error_cell(row, column, message)),
                     Verdict::Passes | Verdict::Fails => {}
@@ -148,10 +238,11 @@ impl<'a> Page<'a> {
     async fn in_order(&mut self, max_scanned: usize) -> Result<Vec<Hit>, Problem> {
         let wanted = self.query.limit + 1;
         let mut rows = Vec::with_capacity(wanted.min(CHUNK));
+        let unfiltered = self.path.residual.is_empty() && self.query.filters.is_empty();
         loop {
-            let chunk = if self.path.residual.is_empty() { wanted - rows.len() } else { usize::MAX };
-            for hit in self.walk.next(self.epoch, self.served, chunk)?.into_iter().flatten() {
-                if self.admits(&hit.row)? {
+            let chunk = if unfiltered { (wanted - rows.len()).saturating_add(self.query.offset) } else { usize::MAX };
+            for hit in self.walk.next(&self.epoch, &self.served, chunk)?.into_iter().flatten() {
+                if self.admits(&hit.row)? && !self.is_passed_over() {
                     rows.push(hit);
                     if rows.len() == wanted {
                         return Ok(rows);
@@ -168,9 +259,14 @@ impl<'a> Page<'a> {
 
     /// The first rows in an order the path does not have: all are looked at, few are kept.
     async fn sorted(&mut self, max_scanned: usize) -> Result<Vec<Hit>, Problem> {
-        let wanted = self.query.limit + 1;
+        if self.query.offset > MAX_SORTED_OFFSET {
+            let detail = format!("offset={} in an order that no index has", self.query.offset);
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
+                .hint("declare an index with this order, or follow the Link header page by page"));
+        }
+        let wanted = self.query.offset + self.query.limit + 1;
         let mut best: BTreeMap<Vec<u8>, Hit> = BTreeMap::new();
-        while let Some(hits) = self.walk.next(self.epoch, self.served, usize::MAX)? {
+        while let Some(hits) = self.walk.next(&self.epoch, &self.served, usize::MAX)? {
             for hit in hits {
                 if !self.admits(&hit.row)? {
                     continue;
@@ -188,7 +284,7 @@ impl<'a> Page<'a> {
             self.share.cover(best.values().map(Hit::bytes).sum()).await?;
             self.pause(&self.walk, max_scanned).await?;
         }
-        Ok(best.into_values().collect())
+        Ok(best.into_values().skip(self.query.offset).collect())
     }
 
     /// Lets others run, and ends a walk that looks at too much.
@@ -205,7 +301,7 @@ impl<'a> Page<'a> {
 
     /// Whether a row the path led to belongs to the answer.
     fn admits(&mut self, row: &Row) -> Result<bool, Problem> {
-        match judge(&self.path.residual, |column| self.cell(row, column)) {
+        match judge_all(&self.path.residual, &self.query.filters, |column| self.cell(row, column)) {
             Verdict::Fails => return Ok(false),
             Verdict::Error(column, message) if !self.query.skip_errors => return Err(self.error(row, column, message)),
             Verdict::Passes if !self.query.skip_errors || !self.has_error(row) => return Ok(true),
@@ -218,7 +314,7 @@ impl<'a> Page<'a> {
     /// Whether a column of the answer or of its order could not be computed.
     fn has_error(&self, row: &Row) -> bool {
         let ordering = self.query.order.iter().map(|it| it.column);
-        let mut needed = self.query.select.iter().copied().chain(ordering);
+        let mut needed = self.query.select.iter().map(|it| it.column).chain(ordering);
         row.has_errors() && needed.any(|column| matches!(self.cell(row, column), Datum::Error(_)))
     }
 
@@ -246,18 +342,18 @@ impl<'a> Page<'a> {
     }
 
     fn error(&self, row: &Row, column: usize, message: &str) -> Problem {
-        match self.path.base_row(self.epoch, self.served, row) {
+        match self.path.base_row(&self.epoch, &self.served, row) {
             Ok(row) => self.served.error_cell(&row, column, message),
             Err(problem) => problem.into(),
         }
     }
 
     fn cell<'r>(&self, row: &'r Row, column: usize) -> Datum<'r> {
-        self.path.cell(self.served, column).of(row)
+        self.path.cell(&self.served, column).of(row)
     }
 
     /// Appends a row of the answer. Where it stands must be known, so an error in the order is one of the answer.
-    fn write(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), Problem> {
+    fn write(&self, row: &Row, is_first: bool, out: &mut Vec<u8>) -> Result<(), Problem> {
         if row.has_errors() {
             for part in &self.query.order {
                 if let Datum::Error(message) = self.cell(row, part.column) {
@@ -265,18 +361,15 @@ impl<'a> Page<'a> {
                 }
             }
         }
-        let mut before = b'{';
-        for (&column, cell) in self.query.select.iter().zip(&self.cells) {
-            out.push(before);
-            before = b',';
-            out.extend_from_slice(&self.served.labels[column]);
-            json::write_datum(cell.of(row), cell.data_type, out).map_err(|message| self.error(row, column, message))?;
-        }
-        if before == b'{' {
-            out.push(b'{');
-        }
-        out.push(b'}');
-        Ok(())
+        let select = &self.query.select;
+        self.format.row(is_first, select.len(), out, |at, is_label, out| {
+            let (shown, cell) = (&select[at], self.cells[at]);
+            if is_label {
+                out.extend_from_slice(shown.label(&self.served));
+                return Ok(());
+            }
+            shown.write(cell.of(row), cell.data_type, out).map_err(|message| self.error(row, shown.column, &message))
+        })
     }
 }
 

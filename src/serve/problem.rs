@@ -15,11 +15,15 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     pub(crate) detail: String,
     pub(crate) hint: Option<String>,
+    /// Line and column in the statement, from 1.
+    pub(crate) place: Option<[u64; 2]>,
+    /// The methods that would be right.
+    pub(crate) allow: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), hint: None }
+        Problem { status, code, detail: detail.into(), hint: None, place: None, allow: None }
     }
 
     #[must_use]
@@ -31,6 +35,18 @@ impl Problem {
     /// The request makes no sense.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, "22023", detail)
+    }
+
+    /// The body is not the JSON object that is wanted, like `example`.
+    pub(crate) fn bad_body(example: &str, error: &serde_json::Error) -> Problem {
+        let wrong = match error.classify() {
+            serde_json::error::Category::Data => "has other members or types",
+            serde_json::error::Category::Eof => "ends too early",
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
+        };
+        let place = Some([error.line() as u64, error.column() as u64]).filter(|it| it[0] > 0);
+        let detail = format!("the request's body {wrong}");
+        Problem { place, ..Problem::bad_request(detail) }.hint(format!("send an object like {example}"))
     }
 
     /// A value does not have the form of its type.
@@ -49,13 +65,13 @@ impl Problem {
     }
 
     /// A cell that could not be computed is needed for the answer.
-    pub(crate) fn error_cell(view: &str, column: &str, key: &str, message: &str) -> Problem {
+    pub(crate) fn error_cell(view: &str, column: &str, row: &str, message: &str) -> Problem {
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "22000",
-            format!("column \"{column}\" of \"{view}\" could not be computed for key {key}: {message}"),
+            format!("column \"{column}\" of \"{view}\" could not be computed for {row}: {message}"),
         )
-        .hint("correct the row at its source, or leave the column out; a list leaves such rows out with errors=skip")
+        .hint("leave the column out, or such rows with errors=skip; mend the row at its source, or declare the column so that its values fit")
     }
 
     pub(crate) fn timeout() -> Problem {
@@ -78,6 +94,9 @@ impl Problem {
         json::write_text(self.code, out);
         out.extend_from_slice(b",\"detail\":");
         json::write_text(&self.detail, out);
+        if let Some([line, column]) = self.place {
+            out.extend_from_slice(format!(",\"line\":{line},\"column\":{column}").as_bytes());
+        }
         if let Some(hint) = &self.hint {
             out.extend_from_slice(b",\"hint\":");
             json::write_text(hint, out);
@@ -90,17 +109,23 @@ impl Problem {
         match self.code {
             "02000" => "no such row",
             "0A000" => "not supported",
+            "21000" => "more than one row",
             "22000" => "value could not be computed",
-            "22003" => "number out of range",
+            "22003" | "22008" => "value out of range",
             "22012" => "division by zero",
             "22023" => "invalid request",
-            "22P02" => "invalid value",
+            "22007" | "22P02" => "invalid value",
+            "2201B" => "invalid regular expression",
             "25006" => "read-only",
             "28000" => "not authorised",
             "42601" => "syntax error",
+            "42701" | "42702" | "42712" => "ambiguous name",
             "42703" => "no such column",
-            "42883" => "no such function",
+            "42803" => "wrong grouping",
+            "42804" | "42846" => "types that do not fit",
+            "42883" => "no such function or operator",
             "42P01" => "no such table or view",
+            "42P02" => "no such parameter",
             "53000" | "53200" | "53300" | "53400" | "54000" | "54001" => "limit exceeded",
             "55000" => "not ready",
             "57014" => "cancelled",
@@ -138,6 +163,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"vantage\""));

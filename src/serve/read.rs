@@ -8,8 +8,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::format::Format;
 use super::problem::Problem;
+use super::router::App;
 use super::served::Served;
+use super::shown::{self, Shown};
 use super::{filter, hex, json};
 use crate::change::{Row, Value};
 use crate::store::Epoch;
@@ -18,12 +21,15 @@ use crate::store::Epoch;
 const HEADERS: usize = 10;
 
 /// `GET /v1/views/{view}/{key}?select=…`
-pub(crate) fn keyed(served: &Served, epoch: &Epoch, head: &Parts, key: &str) -> Result<Response, Problem> {
+pub(crate) fn keyed(app: &App, served: &Served, epoch: &Epoch, head: &Parts, key: &str) -> Result<Response, Problem> {
     let values = filter::parse_key(served, key)?;
-    let select = match head.uri.query() {
+    let mut select = match head.uri.query() {
         None => None,
-        Some(raw) => Some(filter::parse_select_only(served, raw)?),
+        Some(raw) => filter::parse_select_only(served, raw)?,
     };
+    if let Some(select) = &mut select {
+        shown::prepare_casts(app, served, select)?;
+    }
     let row = epoch.get(served.relation.id, &filter::encode(served, &values))?;
     let row = row.ok_or_else(|| absent(served, &values))?;
     let mut body = Vec::with_capacity(64 + 2 * row.as_bytes().len());
@@ -51,21 +57,22 @@ pub(crate) fn absent(served: &Served, values: &[Value]) -> Problem {
 pub(crate) fn write_row(
     served: &Served,
     row: &Row,
-    select: Option<&[usize]>,
+    select: Option<&[Shown]>,
     out: &mut Vec<u8>,
 ) -> Result<(), Problem> {
     let mut before = b'{';
-    let mut write = |column: usize, out: &mut Vec<u8>| {
+    let mut write = |shown: &Shown, out: &mut Vec<u8>| {
         out.push(before);
         before = b',';
-        out.extend_from_slice(&served.labels[column]);
-        let data_type = served.relation.schema.data_type(column);
-        json::write_datum(row.get(column, data_type), data_type, out)
-            .map_err(|message| served.error_cell(row, column, message))
+        out.extend_from_slice(shown.label(served));
+        let data_type = served.relation.schema.data_type(shown.column);
+        shown
+            .write(row.get(shown.column, data_type), data_type, out)
+            .map_err(|message| served.error_cell(row, shown.column, &message))
     };
     match select {
-        Some(select) => select.iter().try_for_each(|column| write(*column, out))?,
-        None => (0..served.relation.schema.visible).try_for_each(|column| write(column, out))?,
+        Some(select) => select.iter().try_for_each(|shown| write(shown, out))?,
+        None => (0..served.relation.schema.visible).try_for_each(|column| write(&Shown::plain(column), out))?,
     }
     if before == b'{' {
         out.push(b'{');
@@ -76,9 +83,14 @@ pub(crate) fn write_row(
 
 /// A 200 with a JSON body.
 pub(crate) fn json_response(body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
+    response(Format::Json, body.into())
+}
+
+/// A 200 with a body of this format.
+pub(crate) fn response(format: Format, body: Body) -> Response {
+    let mut response = Response::new(body);
     response.headers_mut().reserve(HEADERS);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, format.content_type());
     response
 }
 

@@ -73,12 +73,17 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// The methods it is asked for with, as the header `Allow` lists them.
+    pub(crate) fn methods(self) -> &'static str {
+        match self {
+            Route::Batch(_) | Route::Sql => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+
     /// Whether it is asked for with `method`.
     pub(crate) fn takes(self, method: &Method) -> bool {
-        match self {
-            Route::Batch(_) | Route::Sql => method == Method::POST,
-            _ => method == Method::GET || method == Method::HEAD,
-        }
+        self.methods().split(", ").any(|it| it == method.as_str())
     }
 
     /// Whether an orchestrator asks: these answer without a token and under any load.

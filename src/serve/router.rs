@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -185,7 +185,7 @@ pub(crate) struct Asked<'a> {
 pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Response {
     let result = match asked.route {
         Route::Other => Err(no_route(asked.head)),
-        route if !route.takes(&asked.head.method) => Err(no_method(asked.head)),
+        route if !route.takes(&asked.head.method) => Err(no_method(asked.head, route)),
         Route::List(view) | Route::Row(view, _) | Route::Batch(view) => rows(app, asked, view, body).await,
         Route::Views => app.place().and_then(|_place| describe::views(app)),
         Route::Schema(view) => app.place().and_then(|_place| describe::schema(app, &decoded(view)?)),
@@ -202,14 +202,14 @@ pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Respo
 async fn rows(app: &App, asked: Asked<'_>, view: &str, body: Incoming) -> Result<Response, Problem> {
     let directory = app.directory();
     let served = directory.find(&decoded(view)?)?;
-    served.check_live()?;
+    served.check_live(&app.board)?;
     // In this order: an epoch that is taken after a relation was found complete has all its rows. And waiting is no work:
     // it takes no room from others.
     let snapshot = wait::snapshot_for(&app.board, &app.options, &asked.head.headers).await?;
     let answer = match asked.route {
         // A body that comes slowly takes no room either.
         Route::Batch(_) => Box::pin(batch::batch(app, served, &snapshot.epoch, body)).await,
-        Route::Row(_, key) => app.place().and_then(|_place| read::keyed(served, &snapshot.epoch, asked.head, key)),
+        Route::Row(_, key) => app.place().and_then(|_place| read::keyed(app, served, &snapshot.epoch, asked.head, key)),
         _ => match app.place() {
             Ok(_place) => list::list(app, served, &snapshot.epoch, asked.head).await,
             Err(problem) => Err(problem),
@@ -226,14 +226,17 @@ fn decoded(view: &str) -> Result<Cow<'_, str>, Problem> {
 }
 
 fn no_route(head: &Parts) -> Problem {
-    let detail = format!("there is nothing at {}", head.uri.path());
-    Problem::new(StatusCode::NOT_FOUND, "42P01", detail).hint("GET /v1/views lists what is served")
+    let detail = format!("there is nothing at the path \"{}\"", head.uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "42P01", detail).hint(
+        "there are /v1/views, /v1/views/{view}, /v1/views/{view}/{key}, /v1/schema/{view}, /v1/sql, /livez, /readyz and \
+         /metrics; a key with a slash in it is written with %2F",
+    )
 }
 
-fn no_method(head: &Parts) -> Problem {
-    let path = head.uri.path();
-    let detail = format!("{} is not possible at {path}", head.method);
-    let reads = if path == "/v1/sql" { Method::POST } else { Method::GET };
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "25006", detail)
-        .hint(format!("everything here is read-only; use {reads}"))
+fn no_method(head: &Parts, route: Route<'_>) -> Problem {
+    let detail = format!("{} is not possible at {}", head.method, head.uri.path());
+    let methods = route.methods();
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "25006", detail)
+        .hint(format!("everything here is read-only; use {}", methods.replace(", ", " or ")));
+    Problem { allow: Some(methods), ..problem }
 }

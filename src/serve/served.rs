@@ -13,9 +13,12 @@ use axum::http::StatusCode;
 use super::json;
 use super::problem::Problem;
 use super::snapshot::Origin;
-use crate::catalog::Relation;
-use crate::change::{Column, Datum, Row};
+use crate::catalog::{Relation, View, did_you_mean};
+use crate::change::{Column, Datum, KeyColumn, Row, SourceHealth, counted};
 use crate::store::{Board, Epoch, RelationState};
+
+/// How many columns tell which row a message is about, where it has no key to ask for.
+const SHOWN_COLUMNS: usize = 3;
 
 /// One table or view.
 #[derive(Debug)]
@@ -56,6 +59,16 @@ impl Served {
         }
     }
 
+    /// The place of the column `name`.
+    pub(crate) fn column(&self, name: &str) -> Result<usize, Problem> {
+        let schema = &self.relation.schema;
+        schema.index_of(name).ok_or_else(|| {
+            let near = did_you_mean(name, schema.visible_columns().iter().map(|it| &*it.name));
+            let problem = Problem::no_such_column(&self.relation.name, name);
+            Problem { hint: near.or(problem.hint), ..problem }
+        })
+    }
+
     /// Remembers that no row of `epoch` has an error in the first column of this index (`None`: of the key).
     pub(crate) fn note_error_free(&self, index: Option<usize>, epoch: &Epoch) {
         self.error_free[index.map_or(0, |at| at + 1)].store(epoch.number(), Ordering::Relaxed);
@@ -72,14 +85,26 @@ impl Served {
     }
 
     /// Refuses to read what is not complete.
-    pub(crate) fn check_live(&self) -> Result<(), Problem> {
+    pub(crate) fn check_live(&self, board: &Board) -> Result<(), Problem> {
         let state = self.state.read().unwrap_or_else(|it| it.into_inner());
         let name = &self.relation.name;
         match &*state {
             RelationState::Live => Ok(()),
             RelationState::Building { done, total } => {
-                let of = total.map_or(String::new(), |it| format!(" of {it}"));
-                let detail = format!("\"{name}\" is being built: {done}{of} rows done");
+                let halted = self.relation.sources.iter().find_map(|at| {
+                    let source = board.sources().get(*at)?;
+                    let health = source.health.read().unwrap_or_else(|it| it.into_inner());
+                    matches!(*health, SourceHealth::Halted { .. })
+                        .then(|| format!("source {} is {health}", source.name))
+                });
+                if let Some(reason) = halted {
+                    let detail = format!("\"{name}\" could not be built: {reason}");
+                    return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "55000", detail)
+                        .hint("it is built once this is mended; until then asking again does not help"));
+                }
+                let rows =
+                    total.map_or(String::new(), |it| format!(": {done} of {} done", counted(it as usize, "row")));
+                let detail = format!("\"{name}\" is being built{rows}");
                 Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail).hint("ask again shortly"))
             }
             RelationState::Failed { reason } => {
@@ -89,28 +114,35 @@ impl Served {
         }
     }
 
-    /// The key of `row` as it stands in a URL, for messages.
-    pub(crate) fn key_text(&self, row: &Row) -> String {
+    /// Which row `row` is, for messages: its key as it stands in a URL, or what its first columns hold.
+    fn which(&self, row: &Row) -> String {
         let schema = &self.relation.schema;
-        let parts = schema.key.iter().map(|part| {
-            let data_type = schema.data_type(part.column);
-            let datum = row.get(part.column, data_type);
+        let cell = |column: usize| {
+            let data_type = schema.data_type(column);
+            let datum = row.get(column, data_type);
             let mut json = Vec::new();
-            if json::write_datum(datum, data_type, &mut json).is_err() {
-                return "error".into();
-            }
-            match datum {
-                Datum::Text(text) => super::percent::encode(text),
-                _ => String::from_utf8_lossy(&json).trim_matches('"').to_string(),
-            }
-        });
-        parts.collect::<Vec<String>>().join(",")
+            json::write_datum(datum, data_type, &mut json).ok()?;
+            Some((datum, String::from_utf8_lossy(&json).into_owned()))
+        };
+        if schema.key.is_empty() {
+            return "its only row".into();
+        }
+        if schema.has_visible_key() {
+            let part = |part: &KeyColumn| match cell(part.column) {
+                Some((Datum::Text(text), _)) => super::percent::encode(text),
+                Some((_, json)) => json.trim_matches('"').into(),
+                None => "error".into(),
+            };
+            return format!("key {}", schema.key.iter().map(part).collect::<Vec<_>>().join(","));
+        }
+        let shown = (0..schema.visible).filter_map(|at| Some(format!("{} = {}", schema.columns[at].name, cell(at)?.1)));
+        format!("the row with {}", shown.take(SHOWN_COLUMNS).collect::<Vec<_>>().join(", "))
     }
 
     /// The problem of reading `column` of `row`, whose cell holds the error `message`.
     pub(crate) fn error_cell(&self, row: &Row, column: usize, message: &str) -> Problem {
         let name = &self.relation.schema.columns[column].name;
-        Problem::error_cell(&self.relation.name, name, &self.key_text(row), message)
+        Problem::error_cell(&self.relation.name, name, &self.which(row), message)
     }
 }
 
@@ -119,6 +151,8 @@ impl Served {
 pub(crate) struct Directory {
     pub(crate) relations: Vec<Arc<Served>>,
     by_name: HashMap<String, usize, foldhash::fast::RandomState>,
+    /// The views that only name a query, in order of dependence.
+    pub(crate) plain_views: Arc<Vec<View>>,
     described: bool,
     list: Arc<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
 }
@@ -126,14 +160,14 @@ pub(crate) struct Directory {
 impl Directory {
     /// The relations on the board.
     pub(crate) fn new(board: &Board) -> Directory {
-        let list = board.relations();
+        let (list, plain_views) = (board.relations(), board.plain_views());
         let served = |(relation, state): &(Relation, Arc<RwLock<RelationState>>)| {
             Arc::new(Served::new(relation.clone(), Arc::clone(state)))
         };
         let relations: Vec<Arc<Served>> = list.iter().map(served).collect();
         let by_name = relations.iter().enumerate().map(|(at, it)| (it.relation.name.clone(), at)).collect();
         let described = !relations.is_empty() || board.sources().is_empty();
-        Directory { relations, by_name, described, list }
+        Directory { relations, by_name, plain_views, described, list }
     }
 
     /// Whether the board still shows these relations.
@@ -145,8 +179,25 @@ impl Directory {
     pub(crate) fn find(&self, name: &str) -> Result<&Arc<Served>, Problem> {
         match self.by_name.get(name) {
             Some(at) => Ok(&self.relations[*at]),
-            None => Err(self.check_described().err().unwrap_or_else(|| Problem::no_such_view(name))),
+            None => Err(self.missing(name)),
         }
+    }
+
+    /// The problem of a name that stands for no table and no materialized view.
+    fn missing(&self, name: &str) -> Problem {
+        if let Err(problem) = self.check_described() {
+            return problem;
+        }
+        if self.plain_views.iter().any(|it| it.name == name) {
+            let detail = format!("\"{name}\" is a plain view: it names a query, and its rows are not kept");
+            return Problem::new(StatusCode::BAD_REQUEST, "0A000", detail).hint(
+                "read it with POST /v1/sql, or declare it with CREATE MATERIALIZED VIEW to read it by key and filters",
+            );
+        }
+        let names = self.relations.iter().map(|it| &*it.relation.name);
+        let near = did_you_mean(name, names.chain(self.plain_views.iter().map(|it| &*it.name)));
+        let problem = Problem::no_such_view(name);
+        Problem { hint: near.or(problem.hint), ..problem }
     }
 
     /// Refuses to say that something is missing before it is known what there is.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::epoch::Epoch;
 use super::stats::StoreStats;
-use crate::catalog::Relation;
+use crate::catalog::{Relation, View};
 use crate::change::SourceHealth;
 
 /// Whether a relation may be read.
@@ -60,6 +60,7 @@ pub struct Board {
     epoch: ArcSwap<Epoch>,
     published: watch::Sender<u64>,
     relations: ArcSwap<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
+    plain_views: ArcSwap<Vec<View>>,
     sources: Vec<SourceStatus>,
     store: ArcSwap<StoreStats>,
     /// Set when intake stopped for good (a failed write, say); the reason.
@@ -81,6 +82,7 @@ impl Board {
             epoch: ArcSwap::from_pointee(Epoch::default()),
             published: watch::Sender::new(0),
             relations: ArcSwap::from_pointee(Vec::new()),
+            plain_views: ArcSwap::from_pointee(Vec::new()),
             sources: sources.into_iter().map(status).collect(),
             store: ArcSwap::from_pointee(StoreStats::default()),
             halted: RwLock::new(None),
@@ -114,6 +116,16 @@ impl Board {
     pub fn set_relations(&self, relations: Vec<(Relation, RelationState)>) {
         let shared = relations.into_iter().map(|(relation, state)| (relation, Arc::new(RwLock::new(state)))).collect();
         self.relations.store(Arc::new(shared));
+    }
+
+    /// The views that only name a query (`CREATE VIEW`), in order of dependence.
+    pub fn plain_views(&self) -> Arc<Vec<View>> {
+        self.plain_views.load_full()
+    }
+
+    /// Sets the views that only name a query; before the relations they read, which are looked at together with them.
+    pub fn set_plain_views(&self, views: Vec<View>) {
+        self.plain_views.store(Arc::new(views));
     }
 
     /// The sources, by their index in the catalog.

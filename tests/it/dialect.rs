@@ -14,6 +14,19 @@ INSERT INTO t VALUES
 
 /// An expression, and its value for each row; `error` is a value that cannot be computed.
 const CASES: &[(&str, [&str; 3])] = &[
+    ("(a, b) = (7, 2)", ["true", "false", "null"]),
+    ("(a, b) > (7, 1)", ["true", "false", "null"]),
+    ("(a, b) <= (-7, 2)", ["false", "true", "null"]),
+    ("(a, b) <> (7, NULL)", ["null", "true", "null"]),
+    ("(a, b) < (8, NULL)", ["true", "true", "null"]),
+    ("(a, b) < (7, NULL)", ["null", "true", "null"]),
+    ("(b, a) BETWEEN (2, -7) AND (2, 6)", ["false", "true", "null"]),
+    ("ROW(a, b) IN ((7, 2), (0, 0))", ["true", "false", "null"]),
+    ("(a, b) IS NULL", ["false", "false", "true"]),
+    ("(a, b) IS DISTINCT FROM (7, 2)", ["false", "true", "true"]),
+    ("bo IS DISTINCT FROM true AND a < 0", ["false", "true", "null"]),
+    ("bo IS NOT DISTINCT FROM false OR a > 0", ["true", "true", "null"]),
+    ("NOT bo IS DISTINCT FROM true AND a > 0", ["true", "false", "false"]),
     ("a / b", ["3", "-3", "null"]),
     ("a % b", ["1", "-1", "null"]),
     ("mod(a, b)", ["1", "-1", "null"]),
@@ -106,7 +119,6 @@ const CASES: &[(&str, [&str; 3])] = &[
 const REFUSED: &[&str] = &[
     "s SIMILAR TO 'abc%'",
     "to_char(ts, 'YYYY')",
-    "(a, b) = (7, 2)",
     "s::varchar(3)",
     "CAST(s AS char(3))",
     "a::smallint",

@@ -32,6 +32,7 @@ use super::arrow_json::{Values, sql_name};
 use super::failure::problem;
 use super::statement::{Statement, prepare};
 use super::table::Table;
+use super::view::{PlainView, Views};
 use super::watch::Watch;
 use super::width::TooWide;
 use super::{checks, close, functions, guard, open, parameters};
@@ -56,6 +57,8 @@ const BATCH_ROWS: usize = 1024;
 pub(crate) struct Engine {
     directory: Arc<Directory>,
     state: SessionState,
+    /// What names of plain views stand for.
+    views: Views,
     /// By text.
     statements: Kept<Arc<Statement>>,
     /// By text and parameters.
@@ -95,10 +98,17 @@ impl Engine {
     }
 
     fn over(directory: Arc<Directory>, runtime: Arc<RuntimeEnv>) -> Engine {
-        let state = session(&directory, runtime);
+        let mut views = Views::new();
+        for view in directory.plain_views.iter() {
+            let state = session(&directory, views.clone(), Arc::clone(&runtime));
+            let planned = PlainView::new(view.clone(), state, views.clone());
+            views.insert(view.name.clone(), Arc::new(planned));
+        }
+        let state = session(&directory, views.clone(), runtime);
         Engine {
             directory,
             state,
+            views,
             statements: Cache::with_weighter(KEPT, KEPT_BYTES, ByBytes),
             plans: Cache::with_weighter(KEPT, KEPT_BYTES, ByBytes),
         }
@@ -107,6 +117,11 @@ impl Engine {
     /// Whether it plans over this list.
     pub(crate) fn serves(&self, directory: &Arc<Directory>) -> bool {
         Arc::ptr_eq(&self.directory, directory)
+    }
+
+    /// What it plans with.
+    pub(super) fn state(&self) -> &SessionState {
+        &self.state
     }
 
     /// The same engine over another list.
@@ -121,7 +136,7 @@ impl Engine {
 
     /// The checked plan of `sql`. The planner recurses over plans, which needs the stack of a statement's thread.
     pub(crate) async fn prepare(&self, sql: &str) -> Result<Arc<Statement>, Problem> {
-        let statement = Arc::new(prepare(&self.state, sql).await?);
+        let statement = Arc::new(prepare(&self.state, &self.views, sql).await?);
         keep(&self.statements, sql.into(), Arc::clone(&statement), &statement);
         Ok(statement)
     }
@@ -258,7 +273,7 @@ fn keep<V: Clone>(kept: &Kept<V>, key: String, value: V, statement: &Statement) 
     }
 }
 
-fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
+fn session(directory: &Directory, views: Views, runtime: Arc<RuntimeEnv>) -> SessionState {
     let mut config = SessionConfig::new()
         // One partition: a served query is small, and the other cores have other clients.
         .with_target_partitions(1)
@@ -271,6 +286,7 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
     options.execution.time_zone = Some(ZONE.into());
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.collect_spans = true;
     options.sql_parser.map_string_types_to_utf8view = false;
     // PostgreSQL's: NULL is greater than everything.
     options.sql_parser.default_null_ordering = "nulls_max".into();
@@ -282,7 +298,7 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_catalog_list(catalog(directory))
+        .with_catalog_list(catalog(directory, views))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(functions::scalars())
         .with_aggregate_functions(functions::aggregates())
@@ -292,7 +308,7 @@ fn session(directory: &Directory, runtime: Arc<RuntimeEnv>) -> SessionState {
         .build()
 }
 
-fn catalog(directory: &Directory) -> Arc<dyn CatalogProviderList> {
+fn catalog(directory: &Directory, views: Views) -> Arc<dyn CatalogProviderList> {
     let table = |served: &Arc<crate::serve::served::Served>| {
         let table: Arc<dyn TableProvider> = Arc::new(Table::new(Arc::clone(served)));
         (served.relation.name.clone(), table)
@@ -300,7 +316,7 @@ fn catalog(directory: &Directory) -> Arc<dyn CatalogProviderList> {
     let tables = directory.relations.iter().map(table).collect();
     let catalog = MemoryCatalogProvider::new();
     // Registering fails only where the kind of catalog does not allow it; this one does.
-    let _ = catalog.register_schema("public", Arc::new(Relations { tables }));
+    let _ = catalog.register_schema("public", Arc::new(Relations { tables, views }));
     let list = MemoryCatalogProviderList::new();
     list.register_catalog("vantage".into(), Arc::new(catalog));
     Arc::new(list)
@@ -310,19 +326,24 @@ fn catalog(directory: &Directory) -> Arc<dyn CatalogProviderList> {
 #[derive(Debug)]
 struct Relations {
     tables: HashMap<String, Arc<dyn TableProvider>>,
+    views: Views,
 }
 
 #[async_trait]
 impl SchemaProvider for Relations {
     fn table_names(&self) -> Vec<String> {
-        self.tables.keys().cloned().collect()
+        self.tables.keys().chain(self.views.keys()).cloned().collect()
     }
 
     async fn table(&self, name: &str) -> SqlResult<Option<Arc<dyn TableProvider>>> {
+        if let Some(view) = self.views.get(name) {
+            let inlined = view.inlined().await.map_err(|it| DataFusionError::External(Box::new(it)))?;
+            return Ok(Some(inlined));
+        }
         Ok(self.tables.get(name).cloned())
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.tables.contains_key(name)
+        self.tables.contains_key(name) || self.views.contains_key(name)
     }
 }

@@ -40,9 +40,9 @@ impl Size {
     }
 }
 
-/// The size of `query`, or the problem of its being too large.
-pub(super) fn measure(query: &Query) -> Result<Size, Problem> {
-    let mut meter = Meter { scopes: vec![Scope::default()] };
+/// The size of `query`, or the problem of its being too large. `views` are the sizes of the plain views it may name.
+pub(super) fn measure(query: &Query, views: HashMap<String, Size>) -> Result<Size, Problem> {
+    let mut meter = Meter { scopes: vec![Scope { known: views, ..Scope::default() }] };
     if let ControlFlow::Break(()) = query.visit(&mut meter) {
         let detail = format!(
             "with its WITH queries and computed columns put in place, the statement has more than {MAX_RELATIONS} \
@@ -164,7 +164,7 @@ mod tests {
     fn relations(sql: &str) -> Option<u64> {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
         let Statement::Query(query) = parsed else { panic!("{sql}") };
-        measure(&query).ok().map(|it| it.relations)
+        measure(&query, HashMap::new()).ok().map(|it| it.relations)
     }
 
     #[test]

@@ -1,85 +1,66 @@
-//! DataFusion's errors as problems: whose fault it is, and PostgreSQL's code for it.
+//! DataFusion's errors as problems: whose fault it is, and where in the statement.
+
+use std::error::Error;
 
 use axum::http::StatusCode;
-use datafusion::arrow::error::ArrowError;
-use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 
 use super::width::TooWide;
-use crate::dialect::TooLong;
+use crate::catalog::did_you_mean;
+use crate::dialect::{self, Told};
 use crate::serve::problem::Problem;
 
 /// The problem behind `error`.
 pub(super) fn problem(error: &DataFusionError) -> Problem {
-    let refused = |code, detail: String| Problem::new(StatusCode::BAD_REQUEST, code, detail);
-    let failed = |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
-    match error.find_root() {
-        DataFusionError::External(inner) => match inner.downcast_ref::<Problem>() {
-            Some(problem) => problem.clone(),
-            None if inner.is::<TooWide>() => {
-                failed("53200", inner.to_string()).hint("join before the values are put together")
-            }
-            None if inner.is::<TooLong>() => failed("54000", inner.to_string()),
-            None => failed("22000", inner.to_string()),
-        },
-        DataFusionError::Collection(all) if !all.is_empty() => problem(&all[0]),
-        DataFusionError::ArrowError(inner, _) => arrow(inner),
-        DataFusionError::SQL(inner, _) => refused("42601", inner.to_string()),
-        DataFusionError::SchemaError(inner, _) => match &**inner {
-            SchemaError::FieldNotFound { .. } => refused("42703", inner.to_string()),
-            SchemaError::AmbiguousReference { .. } => refused("42702", inner.to_string()),
-            _ => refused("42701", inner.to_string()),
-        },
-        DataFusionError::Plan(detail) => {
-            let lower = detail.to_lowercase();
-            let code = match () {
-                () if lower.contains("function") => "42883",
-                () if lower.starts_with("table") && lower.contains("not found") => "42P01",
-                () => "42000",
-            };
-            refused(code, detail.clone())
-        }
-        // What follows in this message is the planner's own notation.
-        DataFusionError::NotImplemented(detail) if detail.contains("logical expression") => {
-            let detail = "a subquery at this place, or in this form, is not supported";
-            refused("0A000", detail.into()).hint("join with the subquery in FROM instead")
-        }
-        DataFusionError::NotImplemented(detail) => refused("0A000", detail.clone()),
-        DataFusionError::Configuration(detail) => refused("0A000", detail.clone()),
-        DataFusionError::ResourcesExhausted(_) => {
-            failed("53200", "the statement needs more memory than it may use".into())
-                .hint("filter more, or declare a view that keeps the result")
-        }
-        DataFusionError::Execution(detail) => computed(detail),
-        other => {
-            let detail = other.strip_backtrace();
-            tracing::error!(error = %detail, "a statement failed unexpectedly");
-            Problem::internal("the statement could not be answered; the log tells more")
-        }
+    match found(error) {
+        Some(problem) => problem.clone(),
+        None => told(error, None),
     }
 }
 
-fn arrow(error: &ArrowError) -> Problem {
-    match error {
-        ArrowError::DivideByZero => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "22012", "division by zero"),
-        ArrowError::ArithmeticOverflow(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "22003", detail),
-        ArrowError::CastError(detail) | ArrowError::ParseError(detail) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "22P02", detail)
-        }
-        ArrowError::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
-            Some(inner) => problem(inner),
-            None => computed(&inner.to_string()),
-        },
-        other => computed(&other.to_string()),
+/// The problem behind `error`, which arose while `sql` was planned, with its place there.
+pub(super) fn problem_in(sql: &str, error: &DataFusionError) -> Problem {
+    match found(error) {
+        Some(problem) => problem.clone(),
+        None => told(error, Some(sql)),
     }
 }
 
-fn computed(detail: &str) -> Problem {
-    let lower = detail.to_lowercase();
-    let code = match () {
-        () if lower.contains("overflow") || lower.contains("out of range") => "22003",
-        () if lower.contains("divide by zero") || lower.contains("division by zero") => "22012",
-        () => "22000",
+/// A problem of ours that has travelled through DataFusion.
+fn found(error: &DataFusionError) -> Option<&Problem> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(problem) = error.downcast_ref::<Problem>() {
+            return Some(problem);
+        }
+        // An error that is carried along is not the source of the one that carries it, but the same.
+        next = match error.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::External(inner)) => Some(&**inner),
+            _ => error.source(),
+        };
+    }
+    None
+}
+
+fn told(error: &DataFusionError, sql: Option<&str>) -> Problem {
+    if let DataFusionError::External(inner) = error.find_root()
+        && inner.is::<TooWide>()
+    {
+        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "53200", inner.to_string())
+            .hint("join before the values are put together");
+    }
+    let Told { code, message, hint, place, words, near, reference } = dialect::tell(error);
+    if let Some(reference) = reference {
+        tracing::warn!(%reference, %error, "a statement failed in a way nobody thought of");
+    }
+    let status = match &code[..2] {
+        _ if code == "54001" => StatusCode::BAD_REQUEST,
+        "0A" | "42" => StatusCode::BAD_REQUEST,
+        "XX" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    let near = near.and_then(|(name, known)| did_you_mean(&name, known.iter().map(String::as_str)));
+    let found = || dialect::find_words(sql?, &words?);
+    let place = place.filter(|_| sql.is_some()).or_else(found).map(|[line, column, ..]| [line, column]);
+    Problem { hint: near.or(hint), place, ..Problem::new(status, code, message) }
 }

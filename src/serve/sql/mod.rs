@@ -16,6 +16,7 @@
 //! | rows to Arrow, Arrow to JSON | `columns`, `arrow_json` |
 
 mod arrow_json;
+mod cast;
 mod checks;
 mod columns;
 mod engine;
@@ -29,14 +30,17 @@ mod parameters;
 mod patterns;
 mod pushdown;
 mod scan;
+mod session;
 mod statement;
 mod sum;
 mod table;
 mod turns;
+mod view;
 mod watch;
 mod width;
 mod workers;
 
+pub(crate) use cast::Cast;
 pub(crate) use engine::Engine;
 use engine::Run;
 pub(crate) use workers::{Load, Workers};
@@ -91,7 +95,7 @@ pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Resp
     let question = question(app, &body).await?;
     drop(body);
     let statement = Arc::clone(&question.statement);
-    statement.relations.iter().try_for_each(|it| it.check_live())?;
+    statement.relations.iter().try_for_each(|it| it.check_live(&app.board))?;
     // An epoch that is taken after the relations were found complete has all their rows.
     let snapshot = wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
     let answer = answer(app, question, Arc::clone(&snapshot.epoch)).await;
@@ -101,9 +105,8 @@ pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Resp
 }
 
 async fn question(app: &App, body: &[u8]) -> Result<Question, Problem> {
-    let Ask { sql, params } = serde_json::from_slice(body).map_err(|it| {
-        Problem::bad_request(format!("the body must be like {{\"sql\": \"SELECT 1\", \"params\": []}}: {it}"))
-    })?;
+    let ask = serde_json::from_slice(body);
+    let Ask { sql, params } = ask.map_err(|it| Problem::bad_body("{\"sql\": \"SELECT 1\", \"params\": []}", &it))?;
     let engine = app.sql();
     let begun = Instant::now();
     let (statement, known) = match engine.known(&sql) {

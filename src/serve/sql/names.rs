@@ -153,6 +153,6 @@ fn type_name(written: &str) -> String {
 }
 
 // Identifiers without quotes are folded to lower case.
-fn folded(ident: &Ident) -> String {
+pub(super) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }

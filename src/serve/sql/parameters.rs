@@ -6,7 +6,8 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::failure::problem;
-use crate::change::{DataType, Value, ZONE};
+use crate::change::{DataType, Value, ZONE, counted};
+use crate::dialect::sql_type;
 use crate::serve::problem::Problem;
 use crate::serve::value::{parse_json, unquote};
 
@@ -36,17 +37,22 @@ pub(super) fn check_count(parameters: &Parameters, given: usize) -> Result<(), P
     if parameters.len() == given {
         return Ok(());
     }
-    let detail = format!("the statement has {} parameters, but {given} values were given", parameters.len());
-    Err(Problem::new(StatusCode::BAD_REQUEST, "42P02", detail))
+    let detail = format!(
+        "the statement has {}, but {} in \"params\"",
+        counted(parameters.len(), "parameter"),
+        if given == 1 { "there is 1 value".into() } else { format!("there are {given} values") }
+    );
+    Err(Problem::new(StatusCode::BAD_REQUEST, "42P02", detail)
+        .hint("give a value for each of $1, $2 and so on, in this order"))
 }
 
 /// The values of the parameters.
 pub(super) fn bind(parameters: &Parameters, given: &[&str]) -> Result<Vec<ScalarValue>, Problem> {
     check_count(parameters, given.len())?;
     let one = |(at, (data_type, json)): (usize, (&Option<ArrowType>, &&str))| {
-        let value = match data_type.as_ref().map(known_type) {
-            Some(Some(data_type)) => parse_json(json, data_type).map(|it| scalar(it, data_type)),
-            Some(None) => Err(format!("parameters of type {data_type:?} are not supported")),
+        let value = match data_type.as_ref().map(|it| known_type(it).ok_or(it)) {
+            Some(Ok(data_type)) => parse_json(json, data_type).map(|it| scalar(it, data_type)),
+            Some(Err(data_type)) => Err(format!("a parameter cannot be of type {}", sql_type(&data_type.to_string()))),
             None => untyped(json),
         };
         value.map_err(|it| Problem::bad_value(format!("${}: {it}", at + 1)))

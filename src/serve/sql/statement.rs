@@ -1,26 +1,33 @@
 //! From text to a checked logical plan.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use datafusion::common::config::Dialect;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::expansion::{self, Size};
-use super::failure::problem;
+use super::failure::problem_in;
 use super::guard::{self, read_only, unsupported};
 use super::keyed::Keyed;
-use super::names::{self, Label};
+use super::names;
 use super::parameters::{self, Parameters};
+use super::session;
+use super::view::Views;
 use crate::dialect;
 use crate::serve::problem::Problem;
 use crate::serve::served::{Served, sources_of};
@@ -91,15 +98,17 @@ fn has_nothing_to_look_at(plan: &LogicalPlan) -> bool {
     walked.is_ok() && !found
 }
 
-/// Plans `sql`, or says what is wrong with it.
-pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement, Problem> {
-    check_size(sql)?;
-    let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(|it| problem(&it))?;
-    let (parsed, labels, size) = check_query(parsed)?;
-    let plan = state.statement_to_plan(parsed).await.and_then(dialect::settle_subqueries).map_err(|it| problem(&it))?;
+/// A query that was planned and not looked at yet.
+pub(super) struct Planned {
+    pub(super) plan: LogicalPlan,
+    pub(super) labels: Vec<String>,
+    pub(super) size: Size,
+}
+
+/// Plans and checks `sql`, or says what is wrong with it.
+pub(super) async fn prepare(state: &SessionState, views: &Views, sql: &str) -> Result<Statement, Problem> {
+    let Planned { plan, labels, size } = plan(state, views, sql).await?;
     let accepted = guard::check(&plan)?;
-    let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
-    let labels = names::resolve(&labels, &fields);
     let parameters = parameters::of(&plan)?;
     let keyed = Keyed::recognise(&plan, &accepted.relations);
     let guard::Accepted { relations, constant } = accepted;
@@ -108,8 +117,57 @@ pub(super) async fn prepare(state: &SessionState, sql: &str) -> Result<Statement
     Ok(Statement { relations, sources, keyed, parameters, labels, constant, size, plan, took_us })
 }
 
+/// Plans the query `sql`, which may read `views`.
+pub(super) async fn plan(state: &SessionState, views: &Views, sql: &str) -> Result<Planned, Problem> {
+    check_size(sql)?;
+    let fail = |it: DataFusionError| problem_in(sql, &it);
+    let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(fail)?;
+    let mut query = query_of(parsed)?;
+    check_query(&query)?;
+    dialect::understand(&mut query).map_err(|it| unsupported_at(it, sql))?;
+    let size = expansion::measure(&query, sizes(views, &query).await)?;
+    let labels = names::name_columns(&mut query);
+    session::answer(&mut query);
+    let parsed = Parsed::Statement(Box::new(SqlStatement::Query(query)));
+    let plan = state.statement_to_plan(parsed).await.and_then(dialect::settle_subqueries).map_err(fail)?;
+    let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
+    Ok(Planned { labels: names::resolve(&labels, &fields), size, plan })
+}
+
+/// The sizes of the views that `query` names. Those that cannot be planned are told of where they are read.
+async fn sizes(views: &Views, query: &Query) -> HashMap<String, Size> {
+    struct Names(Vec<String>);
+    impl Visitor for Names {
+        type Break = ();
+        fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+            self.0.extend(relation.0.last().and_then(|it| it.as_ident()).map(names::folded));
+            ControlFlow::Continue(())
+        }
+    }
+    let mut sizes = HashMap::new();
+    if views.is_empty() {
+        return sizes;
+    }
+    let mut names = Names(Vec::new());
+    // It never breaks off.
+    let _ = query.visit(&mut names);
+    for name in names.0 {
+        if let Some(view) = views.get(&name)
+            && let Ok(inlined) = view.inlined().await
+        {
+            sizes.insert(name, inlined.size);
+        }
+    }
+    sizes
+}
+
+fn unsupported_at(it: dialect::Unsupported, sql: &str) -> Problem {
+    let place = dialect::find_words(sql, &it.words).map(|[line, column, ..]| [line, column]);
+    Problem { place, ..Problem::new(StatusCode::BAD_REQUEST, "0A000", it.message) }.hint(it.hint)
+}
+
 fn check_size(sql: &str) -> Result<(), Problem> {
-    let too_much = |detail: String| Problem::new(axum::http::StatusCode::BAD_REQUEST, "54001", detail);
+    let too_much = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "54001", detail);
     if sql.len() > MAX_BYTES {
         return Err(too_much(format!("the statement has more than {MAX_BYTES} bytes")));
     }
@@ -175,21 +233,27 @@ fn is_joint(token: &Token) -> bool {
     }
 }
 
-/// Lets queries through and nothing else.
-fn check_query(parsed: Parsed) -> Result<(Parsed, Vec<Label>, Size), Problem> {
-    let Parsed::Statement(statement) = parsed else { return Err(read_only("only queries are answered")) };
-    let SqlStatement::Query(mut query) = *statement else { return Err(read_only("only queries are answered")) };
+/// The query that `parsed` is; what is no query is refused.
+fn query_of(parsed: Parsed) -> Result<Box<Query>, Problem> {
+    match parsed {
+        Parsed::Statement(statement) => match *statement {
+            SqlStatement::Query(query) => Ok(query),
+            other => Err(session::no_query(&other)),
+        },
+        Parsed::Explain(_) => Err(session::no_explain()),
+        Parsed::CreateExternalTable(_) | Parsed::CopyTo(_) => Err(read_only("only queries are answered")),
+        Parsed::Reset(_) => Err(session::no_settings()),
+    }
+}
+
+fn check_query(query: &Query) -> Result<(), Problem> {
     let mut inspector = Inspector { problem: None, depth: 0 };
     // Whether it broke off is told by the problem.
     let _ = query.visit(&mut inspector);
-    if let Some(problem) = inspector.problem {
-        return Err(problem);
+    match inspector.problem {
+        None => Ok(()),
+        Some(problem) => Err(problem),
     }
-    dialect::check(&query)
-        .map_err(|it| Problem::new(axum::http::StatusCode::BAD_REQUEST, "0A000", it.message).hint(it.hint))?;
-    let size = expansion::measure(&query)?;
-    let labels = names::name_columns(&mut query);
-    Ok((Parsed::Statement(Box::new(SqlStatement::Query(query))), labels, size))
 }
 
 /// Looks for what DataFusion would ignore or answer wrongly without its showing in the plan.
@@ -228,6 +292,13 @@ impl Visitor for Inspector {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        match session::no_catalog(relation) {
+            Some(problem) => self.stop(problem),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         if select.into.is_some() {
             return self.stop(read_only("SELECT INTO creates a table"));
@@ -238,7 +309,7 @@ impl Visitor for Inspector {
 
 fn too_deep() -> Problem {
     let detail = format!("the statement is nested more than {MAX_DEPTH} levels deep");
-    Problem::new(axum::http::StatusCode::BAD_REQUEST, "54001", detail)
+    Problem::new(StatusCode::BAD_REQUEST, "54001", detail)
         .hint("a chain of operators counts a level for each; use IN with a list instead of many ORs")
 }
 

@@ -24,7 +24,13 @@ async fn readiness_names_every_reason() {
     assert_eq!(server.get("/readyz").await.status, 200);
     assert_eq!(server.get("/v1/views/growing/1").await.status, 404);
     *server.board.sources()[1].health.write().unwrap() = SourceHealth::Retrying { reason: "locked".into() };
-    assert!(server.get("/readyz").await.body.contains("source pricing is tried again: locked"));
+    assert!(
+        server
+            .get("/readyz")
+            .await
+            .body
+            .contains("source pricing is waited for, and asked again from time to time: locked")
+    );
     *server.board.sources()[1].health.write().unwrap() = SourceHealth::Streaming;
     server.board.halt("disk full".into());
     assert!(server.get("/readyz").await.body.contains("intake stopped: disk full"));

@@ -73,7 +73,6 @@ const HOSTILE: &[&str] = &[
     "SELECT * FROM information_schema.df_settings",
     "SELECT * FROM pg_catalog.pg_class",
     "SELECT * FROM other.public.products",
-    "SELECT version()",
     "SELECT repeat('x', 1000000000)",
     "SELECT lpad('x', 1000000000)",
     "SELECT levenshtein('x', 'y')",
@@ -137,8 +136,7 @@ async fn only_queries_are_answered() {
 #[tokio::test]
 async fn writes_are_named_as_such() {
     let server = Server::start().await;
-    for sql in ["INSERT INTO products VALUES (1)", "DROP TABLE products", "COPY products TO '/tmp/x.csv'", "SET a = 1"]
-    {
+    for sql in ["INSERT INTO products VALUES (1)", "DROP TABLE products", "COPY products TO '/tmp/x.csv'"] {
         server.sql(sql, json!([])).await.assert_problem(403, "25006");
     }
     server.sql("SELEC 1", json!([])).await.assert_problem(400, "42601");

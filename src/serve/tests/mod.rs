@@ -4,6 +4,7 @@ mod errors;
 mod fixture;
 mod health;
 mod hostile;
+mod lists;
 mod overload;
 mod rows;
 mod sql;
