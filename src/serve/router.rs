@@ -46,7 +46,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(board: Arc<Board>, options: ServeOptions) -> Result<App, ServeError> {
         let directory = Arc::new(Directory::new(&board));
-        let engine = sql::Engine::new(Arc::clone(&directory), options.max_sql_memory_bytes)?;
+        let engine = sql::Engine::new(Arc::clone(&directory))?;
         Ok(App {
             metrics: Arc::new(Metrics::new()),
             room: Room::default(),

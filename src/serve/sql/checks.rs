@@ -302,23 +302,55 @@ impl Accumulator for CheckedAccumulator {
 
 /// `plan`, which nothing optimises any more, with a checkpoint before every batch of every operator.
 pub(super) fn in_operators(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    checked(plan, false)
+    checked(plan, &Multiplied::Not)
 }
 
-/// `plan` with its checkpoints, whose rows an operator above it may multiply.
-fn checked(plan: Arc<dyn ExecutionPlan>, multiplied: bool) -> Result<Arc<dyn ExecutionPlan>> {
+/// What the operator above another may make of one of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Multiplied {
+    /// One.
+    Not,
+    /// As many as a batch has.
+    ByBatch,
+    /// As many as one of the lists in these columns has elements.
+    ByLists(Vec<usize>),
+}
+
+impl Multiplied {
+    fn by(operator: &Arc<dyn ExecutionPlan>) -> Multiplied {
+        match operator.downcast_ref::<UnnestExec>() {
+            Some(unnest) => {
+                Multiplied::ByLists(unnest.list_column_indices().iter().map(|it| it.index_in_input_schema).collect())
+            }
+            None if operator.children().len() > 1 => Multiplied::ByBatch,
+            None => Multiplied::Not,
+        }
+    }
+
+    /// Refuses a batch with a row that would take too much.
+    fn check(&self, batch: &RecordBatch, batch_rows: usize) -> Result<()> {
+        match self {
+            Multiplied::Not => Ok(()),
+            Multiplied::ByBatch => width::check(batch, batch_rows).map_err(|it| DataFusionError::External(Box::new(it))),
+            Multiplied::ByLists(lists) => width::check_lists(batch, lists, batch_rows),
+        }
+    }
+}
+
+/// `plan` with its checkpoints, whose rows are multiplied.
+fn checked(plan: Arc<dyn ExecutionPlan>, multiplied: &Multiplied) -> Result<Arc<dyn ExecutionPlan>> {
+    let by = Multiplied::by(&plan);
     let children: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();
-    let multiplies = children.len() > 1 || plan.downcast_ref::<UnnestExec>().is_some();
-    let children = children.into_iter().map(|it| checked(it, multiplies)).collect::<Result<Vec<_>>>()?;
+    let children = children.into_iter().map(|it| checked(it, &by)).collect::<Result<Vec<_>>>()?;
     let operator = if children.is_empty() { plan } else { replace_children_if_necessary(plan, children)? };
-    Ok(Arc::new(Checked { operator, multiplied }))
+    Ok(Arc::new(Checked { operator, multiplied: multiplied.clone() }))
 }
 
 /// An operator with a checkpoint before each of its batches.
 #[derive(Debug)]
 struct Checked {
     operator: Arc<dyn ExecutionPlan>,
-    multiplied: bool,
+    multiplied: Multiplied,
 }
 
 impl DisplayAs for Checked {
@@ -353,19 +385,19 @@ impl ExecutionPlan for Checked {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let operator = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.operator));
-        Ok(Arc::new(Checked { operator, multiplied: self.multiplied }))
+        Ok(Arc::new(Checked { operator, multiplied: self.multiplied.clone() }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let times = if self.multiplied { context.session_config().batch_size() } else { 0 };
-        Ok(Box::pin(CheckedStream { batches: self.operator.execute(partition, context)?, times }))
+        let (multiplied, batch_rows) = (self.multiplied.clone(), context.session_config().batch_size());
+        Ok(Box::pin(CheckedStream { batches: self.operator.execute(partition, context)?, multiplied, batch_rows }))
     }
 }
 
 struct CheckedStream {
     batches: SendableRecordBatchStream,
-    /// How often one of its rows may stand in a batch of the operator above.
-    times: usize,
+    multiplied: Multiplied,
+    batch_rows: usize,
 }
 
 impl Stream for CheckedStream {
@@ -377,9 +409,9 @@ impl Stream for CheckedStream {
         }
         let batch = self.batches.as_mut().poll_next(context);
         if let Poll::Ready(Some(Ok(batch))) = &batch
-            && let Err(wide) = width::check(batch, self.times)
+            && let Err(error) = self.multiplied.check(batch, self.batch_rows)
         {
-            return Poll::Ready(Some(Err(DataFusionError::External(Box::new(wide)))));
+            return Poll::Ready(Some(Err(error)));
         }
         batch
     }

@@ -16,7 +16,6 @@ use datafusion::error::{DataFusionError, Result as SqlResult};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -84,10 +83,9 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine whose statements together use at most `memory` bytes.
-    pub(crate) fn new(directory: Arc<Directory>, memory: usize) -> Result<Engine, ServeError> {
+    /// An engine over one list of relations.
+    pub(crate) fn new(directory: Arc<Directory>) -> Result<Engine, ServeError> {
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc()
             .map_err(|it| ServeError::Sql(it.to_string()))?;
@@ -205,7 +203,7 @@ impl Engine {
         let schema = plan.schema();
         let types = schema.fields().iter().map(|it| sql_name(it.data_type()));
         open(statement.labels.iter().map(String::as_str).zip(types), writer.out());
-        let mut batches = execute_stream(plan, self.task(epoch, batch_rows))?;
+        let mut batches = execute_stream(plan, self.task(run, batch_rows))?;
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
@@ -233,9 +231,10 @@ impl Engine {
         Ok(())
     }
 
-    fn task(&self, epoch: &Arc<Epoch>, batch_rows: usize) -> Arc<TaskContext> {
-        let config = self.state.config().clone().with_extension(Arc::clone(epoch)).with_batch_size(batch_rows);
-        let (id, runtime) = (self.state.session_id().to_string(), Arc::clone(self.state.runtime_env()));
+    fn task(&self, run: &Run<'_>, batch_rows: usize) -> Arc<TaskContext> {
+        let config = self.state.config().clone().with_extension(Arc::clone(run.epoch)).with_batch_size(batch_rows);
+        let runtime = RuntimeEnv { memory_pool: run.watch.pool(), ..self.state.runtime_env().as_ref().clone() };
+        let (id, runtime) = (self.state.session_id().to_string(), Arc::new(runtime));
         // Plans carry their functions with them; the task needs no registry.
         let (scalar, higher, aggregate, window) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         Arc::new(TaskContext::new(None, id, config, scalar, higher, aggregate, window, runtime))

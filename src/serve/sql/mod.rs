@@ -135,7 +135,8 @@ async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body
             let (plan, reused) = engine.physical(&sql, &statement, &params).await?;
             let run = Run { statement: &statement, plan, epoch: &epoch, max_rows, watch: &watch };
             let result = engine.execute(&run, &mut writer).await;
-            statement.took(watch.computed());
+            // How long one took that failed says nothing of how long it would have taken.
+            statement.took(result.as_ref().ok().map(|()| watch.computed()));
             result.inspect(|()| metrics.planned(reused))
         };
         let result = run.await;

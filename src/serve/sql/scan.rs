@@ -142,7 +142,8 @@ impl ExecutionPlan for Scan {
         let epoch = epoch.ok_or_else(|| DataFusionError::Internal("the task has no epoch".into()))?;
         let errors = Walk::over_errors(&self.path, &self.served, &epoch).map_err(failed)?;
         let walk = Walk::new(&self.path, &self.served, self.path.ranges.clone(), None);
-        let run = Run { epoch, errors, walk, left: self.limit.unwrap_or(usize::MAX), scan: self.clone() };
+        let batch_rows = context.session_config().batch_size();
+        let run = Run { epoch, errors, walk, left: self.limit.unwrap_or(usize::MAX), batch_rows, scan: self.clone() };
         let batches =
             futures::stream::try_unfold(run, |mut run| async move { Ok(run.next()?.map(|batch| (batch, run))) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
@@ -156,6 +157,8 @@ struct Run {
     errors: Walk,
     walk: Walk,
     left: usize,
+    /// The most rows a batch may have.
+    batch_rows: usize,
     scan: Scan,
 }
 
@@ -170,7 +173,7 @@ impl Run {
             hits.iter().try_for_each(|hit| self.check_passed_by(&hit.row))?;
             return self.batch(&[]).map(Some);
         }
-        let wanted = if self.scan.path.residual.is_empty() { self.left } else { usize::MAX };
+        let wanted = if self.scan.path.residual.is_empty() { self.left.min(self.batch_rows) } else { self.batch_rows };
         let Some(hits) = self.walk.next(&self.epoch, served, wanted).map_err(failed)? else { return Ok(None) };
         let mut rows = Vec::with_capacity(hits.len());
         for hit in hits {

@@ -70,9 +70,10 @@ impl Statement {
         self.took_us.load(Ordering::Relaxed) < LIGHT_US
     }
 
-    /// Remembers how long it has computed.
-    pub(super) fn took(&self, computed: Duration) {
-        self.took_us.store(u64::try_from(computed.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Remembers how long it has computed; `None` when it was not answered.
+    pub(super) fn took(&self, computed: Option<Duration>) {
+        let took = computed.and_then(|it| u64::try_from(it.as_micros()).ok());
+        self.took_us.store(took.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::turns::{Class, Turns};
@@ -71,6 +72,11 @@ impl Budget {
     /// The statements under way.
     pub(super) fn under_way(&self) -> MutexGuard<'_, Vec<Arc<Watch>>> {
         self.watches.lock().unwrap_or_else(|it| it.into_inner())
+    }
+
+    /// How many bytes one alone may hold: half, so that there is some left for the others.
+    pub(super) fn of_one(&self) -> usize {
+        self.memory / 2
     }
 
     /// How many bytes all statements hold, as of their last checkpoints.
@@ -173,6 +179,11 @@ impl Watch {
         told.then(|| Duration::from_micros(self.now_us().saturating_sub(self.stopped_us.load(Ordering::Relaxed))))
     }
 
+    /// What its operators may reserve. All statements together are held to what they really have.
+    pub(super) fn pool(&self) -> Arc<dyn MemoryPool> {
+        Arc::new(GreedyMemoryPool::new(self.budget.of_one()))
+    }
+
     /// How long it has computed.
     pub(super) fn computed(&self) -> Duration {
         let turn = self.turn_us.load(Ordering::Relaxed);
@@ -216,6 +227,9 @@ impl Watch {
     /// Waits for `waiting` without a turn; the time does not count as the statement's.
     pub(super) async fn away<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Problem> {
         self.end_turn();
+        if self.is_light() {
+            self.move_to_the_others()?;
+        }
         let began = Instant::now();
         self.away_us.store(self.now_us(), Ordering::Relaxed);
         let result = tokio::select! {
@@ -269,15 +283,21 @@ impl Watch {
         let before = self.held.swap(holds, Ordering::Relaxed);
         let all = self.budget.held.fetch_add(holds - before, Ordering::Relaxed) + holds - before;
         let (holds, all) = (usize::try_from(holds).unwrap_or(0), usize::try_from(all).unwrap_or(0));
-        // One alone gets half, so that there is some left for the others.
-        if holds > self.budget.memory / 2 {
+        if holds > self.budget.of_one() {
             return Err(out_of_memory());
         }
         if all > self.budget.memory {
+            let under_way = self.budget.under_way();
+            // Who waits for a client that does not read needs it least.
+            let waits = |it: &&Arc<Watch>| it.away_for() > Turns::UNSEEN && it.verdict().is_ok();
+            let largest = under_way.iter().filter(waits).max_by_key(|it| it.held.load(Ordering::Relaxed));
+            if let Some(watch) = largest {
+                watch.stop(Reason::Memory);
+                return Ok(());
+            }
             if holds > self.budget.memory / SMALL_PART {
                 return Err(out_of_memory());
             }
-            let under_way = self.budget.under_way();
             let largest = under_way.iter().max_by_key(|it| it.held.load(Ordering::Relaxed));
             largest.inspect(|it| it.stop(Reason::Memory));
         }

@@ -47,6 +47,32 @@ pub(super) fn check(batch: &RecordBatch, times: usize) -> Result<(), TooWide> {
     if bytes.saturating_mul(times) <= MULTIPLIED_BYTES { Ok(()) } else { Err(TooWide { bytes, times }) }
 }
 
+/// The same where a row is written as often as one of its `lists` has elements, or as a batch has rows if that is more:
+/// what stands beside the lists is multiplied, and smaller batches do not help against long lists.
+pub(super) fn check_lists(batch: &RecordBatch, lists: &[usize], batch_rows: usize) -> Result<(), DataFusionError> {
+    let columns = || batch.columns().iter().enumerate();
+    let beside = columns().filter(|(at, _)| !lists.contains(at)).map(|(_, it)| widest(it)).sum::<usize>();
+    let bytes = beside.saturating_add(FIXED_BYTES);
+    let items = columns().filter(|(at, _)| lists.contains(at)).map(|(_, it)| all_items(it)).max().unwrap_or(0);
+    if bytes.saturating_mul(items) > 4 * MULTIPLIED_BYTES {
+        let wide = TooWide { bytes, times: items };
+        return Err(DataFusionError::ResourcesExhausted(wide.to_string()));
+    }
+    let short = batch_rows <= 1 || bytes.saturating_mul(batch_rows) <= MULTIPLIED_BYTES;
+    if short { Ok(()) } else { Err(DataFusionError::External(Box::new(TooWide { bytes, times: batch_rows }))) }
+}
+
+/// How many elements the longest list of `array` may have with those of the lists in it.
+fn all_items(array: &ArrayRef) -> usize {
+    let inner = match array.data_type() {
+        DataType::List(_) => all_items(array.as_list::<i32>().values()),
+        DataType::LargeList(_) => all_items(array.as_list::<i64>().values()),
+        DataType::FixedSizeList(..) => all_items(array.as_fixed_size_list().values()),
+        _ => return 1,
+    };
+    most_items(array).saturating_mul(inner)
+}
+
 /// How many elements the longest list of `array` has.
 pub(super) fn most_items(array: &ArrayRef) -> usize {
     match array.data_type() {
@@ -104,5 +130,12 @@ mod tests {
         let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists));
         assert_eq!(most_items(&lists), 1000);
         assert_eq!(widest(&lists), 16_000);
+        assert_eq!(all_items(&lists), 1000);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(1_000_000), String::new(), String::new()]));
+        let batch = RecordBatch::try_from_iter([("t", texts), ("l", lists)]).unwrap();
+        let error = check_lists(&batch, &[1], 1024).unwrap_err();
+        assert!(TooWide::of(&error).is_none() && matches!(error, DataFusionError::ResourcesExhausted(_)));
+        // Without what stands beside them, lists may be long.
+        assert!(check_lists(&batch.project(&[1]).unwrap(), &[0], 1024).is_ok());
     }
 }

@@ -238,7 +238,7 @@ async fn statements_are_bounded() {
 async fn scans_use_keys_and_indexes() {
     let board = super::fixture::shop(1);
     let directory = std::sync::Arc::new(crate::serve::served::Directory::new(&board));
-    let engine = std::sync::Arc::new(crate::serve::sql::Engine::new(directory, 1 << 20).unwrap());
+    let engine = std::sync::Arc::new(crate::serve::sql::Engine::new(directory).unwrap());
     let workers = crate::serve::sql::Workers::new(1 << 30);
     for (sql, scan) in [
         ("SELECT name FROM products WHERE id = 7 AND 1 = 1", "products key ranges=1"),
