@@ -331,7 +331,9 @@ impl Multiplied {
     fn check(&self, batch: &RecordBatch, batch_rows: usize) -> Result<()> {
         match self {
             Multiplied::Not => Ok(()),
-            Multiplied::ByBatch => width::check(batch, batch_rows).map_err(|it| DataFusionError::External(Box::new(it))),
+            Multiplied::ByBatch => {
+                width::check(batch, batch_rows).map_err(|it| DataFusionError::External(Box::new(it)))
+            }
             Multiplied::ByLists(lists) => width::check_lists(batch, lists, batch_rows),
         }
     }
