@@ -1,6 +1,7 @@
 //! The command line, readable from the top: parse, then one function a command.
 
 mod cli;
+mod findings;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -123,10 +124,11 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut lines = vec![format!("{}: ok", counts.join(", "))];
     for (table, node) in catalog.tables.iter().zip(&graph.nodes) {
         lines.extend(notes(&table.name, &node.schema));
+        lines.extend(findings::notes(&catalog, table, &node.schema));
     }
     for view in &graph.views {
         let schema = &graph.nodes[view.node.0].schema;
-        let key: Vec<&str> = schema.key.iter().map(|it| schema.columns[it.column].name.as_str()).collect();
+        let key: Vec<&str> = schema.address().map(|it| schema.columns[it.column].name.as_str()).collect();
         let key = if schema.has_visible_key() { format!("key ({})", key.join(", ")) } else { "no key".into() };
         let columns = schema.visible_columns().iter().map(|it| format!("{} {}", it.name, it.data_type));
         lines.push(format!("  {} [{key}]: {}", view.name, columns.collect::<Vec<_>>().join(", ")));
@@ -143,7 +145,8 @@ fn notes(table: &str, schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     if !schema.has_visible_key() {
         notes.push(format!(
-            "  note: the rows of {table} cannot be read by key: its key is none, or may be NULL (views over it can)"
+            "  note: the rows of {table} cannot be read by key: it has no primary key and no UNIQUE over NOT NULL columns, or \
+             one whose values have several spellings (times, columns without a type)"
         ));
     }
     for column in schema.visible_columns() {

@@ -10,6 +10,7 @@ mod key;
 mod position;
 mod row;
 mod schema;
+pub(crate) mod text;
 
 pub use counted::{counted, grouped};
 pub(crate) use data_type::ZONE;
@@ -19,4 +20,4 @@ pub use event::{Batch, Event, Phase, SourceHealth, TableId};
 pub use key::{Collation, KeyColumn, decode_int_key, encode_datum, encode_key, prefix_end};
 pub use position::Position;
 pub use row::{Row, RowBuilder};
-pub use schema::{Column, RelationId, Schema};
+pub use schema::{Column, RelationId, Schema, TIE};

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::data_type::{DataType, Datum};
-use super::key::{Collation, KeyColumn, encode_key};
+use super::key::{Collation, KeyColumn, encode_datum, encode_key};
 use super::row::Row;
 
 /// The number under which a stored relation's rows lie in the store; 0 is the store's own meta relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelationId(pub u32);
+
+/// The name of a hidden key column that tells rows apart whose visible key has a NULL in it; it is NULL in all others,
+/// which the visible key tells apart alone.
+pub const TIE: &str = "_tie";
 
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,9 +54,30 @@ impl Schema {
         &self.columns[..self.visible]
     }
 
-    /// Whether the unique key consists of visible columns only, so that rows can be addressed by key.
+    /// Whether rows can be addressed by visible columns: the unique key has no others, but for ties.
     pub fn has_visible_key(&self) -> bool {
-        self.key.iter().all(|it| it.column < self.visible)
+        self.address().all(|it| it.column < self.visible)
+    }
+
+    /// The columns of the unique key by whose values a row is asked for, in order: all but the ties.
+    pub fn address(&self) -> impl Iterator<Item = &KeyColumn> {
+        self.key.iter().filter(|it| !self.is_tie(it.column))
+    }
+
+    /// Whether column `index` is a [`TIE`].
+    pub fn is_tie(&self, index: usize) -> bool {
+        index >= self.visible && self.columns[index].name == TIE
+    }
+
+    /// Appends the encoded unique key of the row with these values in the columns of [`Schema::address`].
+    pub fn encode_address<'a>(&self, values: impl IntoIterator<Item = Datum<'a>>, out: &mut Vec<u8>) {
+        let mut values = values.into_iter();
+        for part in self.key.iter() {
+            let datum = if self.is_tie(part.column) { Some(Datum::Null) } else { values.next() };
+            // A key that is too short finds nothing.
+            let Some(datum) = datum else { return };
+            encode_datum(datum, *part, self.columns[part.column].collation, out);
+        }
     }
 
     /// The position of the visible column called `name` (exact match).

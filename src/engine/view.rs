@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::catalog::Relation;
-use crate::change::{Collation, Datum, Row, encode_datum};
+use crate::change::{Datum, Row};
 use crate::store::{Board, Epoch, RelationState};
 
 use super::listing::Listing;
@@ -81,12 +81,8 @@ impl View {
 
     /// The encoded form of a key.
     pub fn encode_key(&self, key: &[Datum<'_>]) -> Vec<u8> {
-        let schema = &self.relation.schema;
         let mut encoded = Vec::with_capacity(16 * key.len());
-        for (part, datum) in schema.key.iter().zip(key) {
-            let collation: Collation = schema.columns[part.column].collation;
-            encode_datum(*datum, *part, collation, &mut encoded);
-        }
+        self.relation.schema.encode_address(key.iter().copied(), &mut encoded);
         encoded
     }
 

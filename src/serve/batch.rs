@@ -94,13 +94,13 @@ fn parse_key(served: &Served, json: &str) -> Result<Vec<u8>, Problem> {
     } else {
         vec![serde_json::from_str(json).map_err(|it| Problem::bad_value(format!("{json}: {it}")))?]
     };
-    if parts.len() != schema.key.len() {
+    if parts.len() != schema.address().count() {
         return Err(filter::wrong_parts(served, parts.len()));
     }
     let value = |(part, json): (&crate::change::KeyColumn, &&RawValue)| {
         let column = &schema.columns[part.column];
         parse_json(json.get(), column.data_type).map_err(|it| Problem::bad_value(format!("{}: {it}", column.name)))
     };
-    let values = schema.key.iter().zip(&parts).map(value).collect::<Result<Vec<_>, _>>()?;
+    let values = schema.address().zip(&parts).map(value).collect::<Result<Vec<_>, _>>()?;
     Ok(filter::encode(served, &values))
 }

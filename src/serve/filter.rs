@@ -304,8 +304,9 @@ fn take(budget: &mut usize) -> Result<(), Problem> {
 pub(crate) fn parse_key(served: &Served, raw: &str) -> Result<Vec<Value>, Problem> {
     let schema = &served.relation.schema;
     check_key(served)?;
-    let count = if schema.key.is_empty() { 0 } else { raw.split(',').count() };
-    if count != schema.key.len() {
+    let wanted = schema.address().count();
+    let count = if wanted == 0 { 0 } else { raw.split(',').count() };
+    if count != wanted {
         return Err(wrong_parts(served, count));
     }
     let value = |(part, raw): (&KeyColumn, &str)| {
@@ -317,7 +318,7 @@ pub(crate) fn parse_key(served: &Served, raw: &str) -> Result<Vec<Value>, Proble
         })?;
         parse_text(&text, column.data_type).map_err(|it| Problem::bad_value(format!("{}: {it}", column.name)))
     };
-    schema.key.iter().zip(raw.split(',')).map(value).collect()
+    schema.address().zip(raw.split(',')).map(value).collect()
 }
 
 /// Refuses look-ups by key where the key is not made of visible columns.
@@ -332,7 +333,7 @@ pub(crate) fn check_key(served: &Served) -> Result<(), Problem> {
 /// The problem of a key with too many or too few parts.
 pub(crate) fn wrong_parts(served: &Served, got: usize) -> Problem {
     let schema = &served.relation.schema;
-    let names: Vec<&str> = schema.key.iter().map(|it| schema.columns[it.column].name.as_str()).collect();
+    let names: Vec<&str> = schema.address().map(|it| schema.columns[it.column].name.as_str()).collect();
     let detail =
         format!("the key of \"{}\" is ({}), not {}", served.relation.name, names.join(", "), counted(got, "value"));
     Problem::bad_value(detail).hint("the values stand in this order, separated by commas; a comma inside one is %2C")
@@ -340,10 +341,7 @@ pub(crate) fn wrong_parts(served: &Served, got: usize) -> Problem {
 
 /// The encoded key of `values`.
 pub(crate) fn encode(served: &Served, values: &[Value]) -> Vec<u8> {
-    let schema = &served.relation.schema;
     let mut key = Vec::with_capacity(16 * values.len());
-    for (part, value) in schema.key.iter().zip(values) {
-        crate::change::encode_datum(value.as_datum(), *part, schema.columns[part.column].collation, &mut key);
-    }
+    served.relation.schema.encode_address(values.iter().map(Value::as_datum), &mut key);
     key
 }

@@ -3,7 +3,8 @@
 //! Integers and decimals are number literals with all their digits, so that 2⁵³ + 1 and 0.10 survive; floats have the
 //! fewest digits that read back as the same float; what JSON numbers cannot say (NaN, ±Infinity) is a string.
 
-use super::{calendar, hex};
+use super::hex;
+use crate::change::text::calendar;
 use crate::change::{DataType, Datum};
 
 /// Appends one value. An error cell is not written: its message comes back.

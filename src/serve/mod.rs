@@ -16,7 +16,6 @@
 mod accept;
 mod access;
 mod batch;
-mod calendar;
 mod condition;
 mod describe;
 mod filter;

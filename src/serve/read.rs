@@ -41,7 +41,7 @@ pub(crate) fn keyed(app: &App, served: &Served, epoch: &Epoch, head: &Parts, key
 /// The problem of a key that has no row.
 pub(crate) fn absent(served: &Served, values: &[Value]) -> Problem {
     let schema = &served.relation.schema;
-    let pairs = schema.key.iter().zip(values).map(|(part, value)| {
+    let pairs = schema.address().zip(values).map(|(part, value)| {
         let column = &schema.columns[part.column];
         let mut text = Vec::new();
         // Key values come from the request and are never error cells.

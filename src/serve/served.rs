@@ -133,7 +133,7 @@ impl Served {
                 Some((_, json)) => json.trim_matches('"').into(),
                 None => "error".into(),
             };
-            return format!("key {}", schema.key.iter().map(part).collect::<Vec<_>>().join(","));
+            return format!("key {}", schema.address().map(part).collect::<Vec<_>>().join(","));
         }
         let shown = (0..schema.visible).filter_map(|at| Some(format!("{} = {}", schema.columns[at].name, cell(at)?.1)));
         format!("the row with {}", shown.take(SHOWN_COLUMNS).collect::<Vec<_>>().join(", "))

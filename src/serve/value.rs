@@ -1,35 +1,33 @@
 //! Values as clients write them: text in paths and filters, JSON in bodies; typed by the column they are for.
 
-use super::{calendar, hex};
-use crate::change::{DataType, Value, pow10};
+use super::hex;
+use crate::change::text::decimal::{self, Excess};
+use crate::change::text::timestamp::{Written, timestamp};
+use crate::change::text::{boolean, float, integer};
+use crate::change::{DataType, Value};
 
-/// The value `text` stands for in a column of `data_type`, or what is wrong with it.
+/// The value `text` stands for in a column of `data_type`, or what is wrong with it. It is read as PostgreSQL reads a
+/// literal; digits that the column cannot hold are refused, not rounded: the comparison would be a different one.
 pub(crate) fn parse_text(text: &str, data_type: DataType) -> Result<Value, String> {
     let invalid = || format!("invalid input for type {data_type}: \"{}\"", shorten(text));
     let out_of_range = || format!("\"{}\" is out of range for type {data_type}", shorten(text));
     match data_type {
-        DataType::Boolean => match text {
-            "true" | "t" | "1" => Ok(Value::Boolean(true)),
-            "false" | "f" | "0" => Ok(Value::Boolean(false)),
-            _ => Err(invalid()),
-        },
+        DataType::Boolean => boolean(text).map(Value::Boolean).ok_or_else(invalid),
         DataType::Int32 | DataType::Int64 => {
-            let value: i128 = text.parse().map_err(|_| invalid())?;
+            let value = integer(text).ok_or_else(invalid)?;
             let fits = if data_type == DataType::Int32 { i32::try_from(value).is_ok() } else { true };
             i64::try_from(value).ok().filter(|_| fits).map(Value::Int).ok_or_else(out_of_range)
         }
-        DataType::Float64 => text.parse().map(Value::Float).map_err(|_| invalid()),
+        DataType::Float64 => float(text).map(Value::Float).ok_or_else(invalid),
         DataType::Decimal { precision, scale } => {
-            let value = parse_decimal(text, scale).ok_or_else(invalid)?;
-            let fits = value.unsigned_abs() < pow10(precision).unsigned_abs();
-            if fits { Ok(Value::Decimal(value)) } else { Err(out_of_range()) }
+            let units = decimal::units(text, scale, Excess::Refused).ok_or_else(invalid)?;
+            decimal::fit(units, precision).map(Value::Decimal).ok_or_else(out_of_range)
         }
         DataType::Text => Ok(Value::Text(text.into())),
         DataType::Bytes => parse_bytes(text).map(Value::Bytes).ok_or_else(invalid),
-        DataType::Date => calendar::parse_date(text).map(Value::Int).ok_or_else(invalid),
-        DataType::Timestamp | DataType::TimestampTz => {
-            calendar::parse_timestamp(text).map(Value::Int).ok_or_else(invalid)
-        }
+        DataType::Date => timestamp(text).map(|it| Value::Int(it.date())).ok_or_else(invalid),
+        DataType::Timestamp => timestamp(text).map(|it| Value::Int(it.clock)).ok_or_else(invalid),
+        DataType::TimestampTz => timestamp(text).and_then(Written::instant).map(Value::Int).ok_or_else(invalid),
     }
 }
 
@@ -51,39 +49,6 @@ pub(crate) fn parse_json(json: &str, data_type: DataType) -> Result<Value, Strin
 /// The text of a JSON string literal.
 pub(crate) fn unquote(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
-}
-
-/// `text` as a count of 10^-`scale` units; `None` when it is no number, too long, or has more digits than fit.
-fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let (mantissa, exponent) = match digits.find(['e', 'E']) {
-        Some(at) => (&digits[..at], digits[at + 1..].parse::<i32>().ok()?),
-        None => (digits, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_number = |it: &str| it.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !is_number(whole) || !is_number(fraction) {
-        return None;
-    }
-    let mut value: i128 = 0;
-    for digit in whole.bytes().chain(fraction.bytes()) {
-        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
-    }
-    let shift = i64::from(scale) + i64::from(exponent) - fraction.len() as i64;
-    if value != 0 {
-        for _ in 0..shift.clamp(0, 40) {
-            value = value.checked_mul(10)?;
-        }
-        for _ in 0..(-shift).clamp(0, 40) {
-            // Digits that the column cannot hold are refused, not rounded: the comparison would be a different one.
-            value = (value % 10 == 0).then_some(value / 10)?;
-        }
-    }
-    Some(if negative { -value } else { value })
 }
 
 fn parse_bytes(text: &str) -> Option<Vec<u8>> {
@@ -114,6 +79,10 @@ mod tests {
             ("\\x00fF", DataType::Bytes, Value::Bytes(vec![0, 255])),
             ("1970-01-02", DataType::Date, Value::Int(1)),
             ("t", DataType::Boolean, Value::Boolean(true)),
+            ("off", DataType::Boolean, Value::Boolean(false)),
+            ("1970-01-02T23:00:00+02:00", DataType::Date, Value::Int(1)),
+            ("1970-01-01T00:00:01+02:00", DataType::Timestamp, Value::Int(1_000_000)),
+            ("1970-01-01T02:00:01+02:00", DataType::TimestampTz, Value::Int(1_000_000)),
         ];
         for (text, data_type, expected) in cases {
             assert_eq!(parse_text(text, data_type), Ok(expected), "{text}");

@@ -26,16 +26,6 @@ pub enum SourceError {
         /// The columns there are.
         has: String,
     },
-    /// A column's declared type has no counterpart.
-    #[error("column {column:?} of table {table:?}: {reason}")]
-    Type {
-        /// The table's name at the source.
-        table: String,
-        /// The column.
-        column: String,
-        /// What does not fit.
-        reason: String,
-    },
     /// The declared key is not the source's.
     #[error("table {table:?} is declared with the primary key ({declared}), but its key at the source is {actual}")]
     Key {
@@ -73,7 +63,7 @@ impl SourceError {
             | SourceError::NoTable { .. }
             | SourceError::Refused { .. }
             | SourceError::Sqlite { .. } => true,
-            SourceError::NoColumn { .. } | SourceError::Type { .. } | SourceError::Key { .. } => false,
+            SourceError::NoColumn { .. } | SourceError::Key { .. } => false,
         }
     }
 }

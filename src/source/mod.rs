@@ -17,7 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::catalog::{Connector, DeclaredColumn};
-use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
+use crate::change::{Batch, DataType, Position, Schema, SourceHealth, TableId};
 
 /// What a source tells the engine.
 #[derive(Debug)]
@@ -76,6 +76,29 @@ pub struct TableSpec {
 pub fn describe(connector: &Connector, upstream: &str, declared: &[DeclaredColumn]) -> Result<Schema, SourceError> {
     match connector {
         Connector::Sqlite { .. } => sqlite::describe(connector, upstream, declared),
+    }
+}
+
+/// What a sample of a table's rows says of one of its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The column.
+    pub column: String,
+    /// How many rows were looked at.
+    pub rows: usize,
+    /// How many of them would have an error cell in it.
+    pub errors: usize,
+    /// What the first of these says.
+    pub first: Option<String>,
+    /// The type under which all values seen are read, if there is one.
+    pub fitting: Option<DataType>,
+}
+
+/// Columns of table `upstream` whose declared type does not take all that the table holds, or that have none and hold
+/// something better than text, as far as a sample of its rows tells.
+pub fn sample(connector: &Connector, upstream: &str, schema: &Schema) -> Result<Vec<Finding>, SourceError> {
+    match connector {
+        Connector::Sqlite { .. } => sqlite::sample(connector, upstream, schema),
     }
 }
 

@@ -8,5 +8,6 @@ mod embedded;
 mod errors;
 mod messages;
 mod oracle;
+mod schemas;
 mod slope;
 mod support;

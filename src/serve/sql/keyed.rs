@@ -68,7 +68,7 @@ impl Keyed {
             fixed.push((column, part(value, schema.data_type(column))?));
         }
         let mut key = Vec::new();
-        for part in schema.key.iter() {
+        for part in schema.address() {
             let it = &schema.columns[part.column];
             // Under another collation the key would find more than `=` does.
             let plain = it.data_type != DataType::Text || it.collation == Collation::Binary;
@@ -87,7 +87,7 @@ impl Keyed {
             Part::Parameter(at) => parse_json(params[*at], schema.data_type(part.column))
                 .map_err(|it| Problem::bad_value(format!("${}: {it}", at + 1))),
         };
-        let values = schema.key.iter().zip(&self.key).map(value).collect::<Result<Vec<_>, _>>()?;
+        let values = schema.address().zip(&self.key).map(value).collect::<Result<Vec<_>, _>>()?;
         // `= NULL` is never true.
         let row = match values.contains(&Value::Null) {
             true => None,

@@ -5,7 +5,6 @@
 
 pub mod capture;
 mod connect;
-mod decimal;
 mod fault;
 mod index;
 mod keys;
@@ -13,12 +12,13 @@ mod layout;
 mod log;
 mod reader;
 mod run;
+mod sample;
 mod schema;
 mod shape;
 mod snapshot;
 mod stream;
-mod temporal;
 mod triggers;
+mod types;
 mod value;
 mod watch;
 
@@ -26,4 +26,5 @@ mod watch;
 mod tests;
 
 pub(super) use run::run;
+pub(super) use sample::sample;
 pub(super) use schema::describe;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row as SqlRow, params_from_iter};
 use super::keys::{Keys, Stored};
 use super::schema::{has_key_of, upstream_name};
 use super::shape::{LogKey, Part, Shape, quoted};
-use super::value::cell;
+use super::value::{Role, cell};
 use crate::change::{Event, Row, RowBuilder, Schema, TableId, encode_datum};
 use crate::source::TableSpec;
 
@@ -24,7 +24,7 @@ pub(super) struct Reader {
     /// The number under which the log names the table.
     pub(super) id: i64,
     schema: Schema,
-    in_key: Vec<bool>,
+    roles: Vec<Role>,
     point: String,
     scan_first: String,
     scan_next: String,
@@ -45,7 +45,8 @@ impl Reader {
         }
         let select = |index: usize| {
             let Some(name) = upstream_name(&schema, index) else {
-                return shape.rowid_name().ok_or_else(|| format!("table {:?} has no rowid", spec.upstream));
+                let rowid = if schema.is_tie(index) { shape.rowid_of_null("") } else { shape.rowid_name() };
+                return rowid.ok_or_else(|| format!("table {:?} has no rowid", spec.upstream));
             };
             let column = shape.column(name);
             column.map(|it| quoted(&shape.columns[it].name)).ok_or_else(|| {
@@ -58,21 +59,27 @@ impl Reader {
         let cells = (0..schema.columns.len()).map(select).collect::<Result<Vec<_>, _>>()?.join(", ");
         let key: Vec<String> = match &shape.key {
             LogKey::Rowid { .. } => shape.rowid_name().into_iter().collect(),
-            LogKey::Columns(parts) => parts.iter().map(|it| collated(&shape, it)).collect(),
+            LogKey::Columns { parts, .. } => parts.iter().map(|it| collated(&shape, it)).collect(),
         };
         let equal: Vec<_> = key.iter().enumerate().map(|(place, it)| format!("{it} = ?{}", place + 1)).collect();
+        let mut equal = equal.join(" AND ");
+        if let (true, Some(rowid)) = (shape.rowid_of_null("").is_some(), shape.rowid_name()) {
+            // Either way is a look-up through an index; the other one finds nothing.
+            let last = shape.key_width();
+            equal = format!("({equal} AND ?{last} IS NULL) OR {rowid} = ?{last}");
+        }
         // The order of the rowid is the order of the file.
         let order = shape.rowid_name().map_or(key, |it| vec![it]);
         let columns = order.join(", ");
         let places: Vec<_> = (1..=order.len()).map(|it| format!("?{it}")).collect();
         let table = quoted(&shape.name);
-        let in_key = (0..schema.columns.len()).map(|it| schema.key.iter().any(|part| part.column == it)).collect();
+        let roles = (0..schema.columns.len()).map(|it| role(&schema, it)).collect();
         Ok(Reader {
             table: spec.table,
             upstream: spec.upstream.clone(),
             id,
-            in_key,
-            point: format!("SELECT {cells} FROM {table} WHERE {}", equal.join(" AND ")),
+            roles,
+            point: format!("SELECT {cells} FROM {table} WHERE {equal}"),
             scan_first: format!("SELECT {columns}, {cells} FROM {table} ORDER BY {columns} LIMIT {CHUNK_ROWS}"),
             scan_next: format!(
                 "SELECT {columns}, {cells} FROM {table} WHERE ({columns}) > ({}) ORDER BY {columns} LIMIT {CHUNK_ROWS}",
@@ -150,13 +157,13 @@ impl Reader {
         scratch: &mut Scratch,
     ) -> rusqlite::Result<Row> {
         for (index, column) in self.schema.columns.iter().enumerate() {
-            let datum = cell(row.get_ref(first + index)?, column, self.in_key[index], &mut scratch.error);
+            let datum = cell(row.get_ref(first + index)?, column, self.roles[index], &mut scratch.value);
             builder.push(datum, column.data_type);
         }
         scratch.key.clear();
         for part in self.schema.key.iter() {
             let column = &self.schema.columns[part.column];
-            let datum = cell(row.get_ref(first + part.column)?, column, true, &mut scratch.error);
+            let datum = cell(row.get_ref(first + part.column)?, column, self.roles[part.column], &mut scratch.value);
             encode_datum(datum, *part, column.collation, &mut scratch.key);
         }
         Ok(builder.finish(&scratch.key))
@@ -174,7 +181,7 @@ impl Reader {
         scratch.key.clear();
         for (part, value) in self.schema.key.iter().zip(logged) {
             let column = &self.schema.columns[part.column];
-            let datum = cell(value, column, true, &mut scratch.error);
+            let datum = cell(value, column, self.roles[part.column], &mut scratch.value);
             encode_datum(datum, *part, column.collation, &mut scratch.key);
         }
         if row.as_ref().is_none_or(|it| it.key() != scratch.key) {
@@ -188,7 +195,16 @@ impl Reader {
 #[derive(Debug, Default)]
 struct Scratch {
     key: Vec<u8>,
-    error: String,
+    value: String,
+}
+
+/// What column `index` is for.
+pub(super) fn role(schema: &Schema, index: usize) -> Role {
+    match schema.key.iter().any(|part| part.column == index) {
+        false => Role::Shown,
+        true if index < schema.visible => Role::Key,
+        true => Role::HiddenKey,
+    }
 }
 
 fn collated(shape: &Shape, part: &Part) -> String {

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::index::{Expression, index_text};
+use super::types::{Affinity, affinity, is_plain_key};
 
 /// One table.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +42,13 @@ pub(super) struct ShapeColumn {
 pub(super) enum LogKey {
     /// The rowid; the column that is its alias, if there is one.
     Rowid { alias: Option<usize> },
-    /// These columns, none of which is ever NULL.
-    Columns(Vec<Part>),
+    /// The columns of a primary key or of a unique constraint.
+    Columns {
+        parts: Vec<Part>,
+        /// Whether one of them may be NULL, and be so in several rows. The last part of the key is then the rowid, for
+        /// those rows alone; it is NULL for all others.
+        nullable: bool,
+    },
 }
 
 /// A column under a collation.
@@ -66,16 +72,6 @@ pub(super) struct Unique {
 pub(super) enum UniquePart {
     Column(Part),
     Expression(Expression),
-}
-
-/// How SQLite converts values stored in a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Affinity {
-    Integer,
-    Real,
-    Numeric,
-    Text,
-    Blob,
 }
 
 /// Why there is no shape.
@@ -137,25 +133,27 @@ pub(super) fn shape(connection: &Connection, name: &str) -> Result<Shape, NoShap
     let uniques = uniques(connection, &listed.name, &columns)?;
     let taken = |name: &&&str| !columns.iter().any(|it| it.name.eq_ignore_ascii_case(name));
     let rowid = if listed.without_rowid { None } else { ["rowid", "_rowid_", "oid"].iter().find(taken).copied() };
-    let primary_parts = uniques.iter().find(|it| it.is_primary).map(Unique::columns);
-    let key = match (primary.as_slice(), primary_parts) {
+    let not_null = |it: &Unique| it.parts.iter().all(|part| part.is_not_null(&columns));
+    let key = match (primary.as_slice(), uniques.iter().find(|it| it.is_primary)) {
         // A primary key without an index of its own is the rowid under another name.
         ([column], None) => LogKey::Rowid { alias: Some(*column) },
-        (_, Some(parts)) if listed.without_rowid => LogKey::Columns(parts),
+        (_, Some(index)) if listed.without_rowid => LogKey::Columns { parts: index.columns(), nullable: false },
         // Under a collation that only its owner knows, a key could not be found again, but its rowid can.
-        (_, Some(parts)) if is_never_null(&primary, &columns) && parts.iter().all(Part::is_built_in) => {
-            LogKey::Columns(parts)
+        (_, Some(index)) if not_null(index) && index.columns().iter().all(Part::is_built_in) => {
+            LogKey::Columns { parts: index.columns(), nullable: false }
         }
-        _ => LogKey::Rowid { alias: None },
+        _ if rowid.is_none() => LogKey::Rowid { alias: None },
+        (_, Some(index)) if is_plain(index, &columns) => LogKey::Columns { parts: index.columns(), nullable: true },
+        // Without a primary key the shortest constraint that never admits NULL is as good as one.
+        _ => match uniques.iter().filter(|it| not_null(it) && is_plain(it, &columns)).min_by_key(|it| it.parts.len()) {
+            Some(unique) => LogKey::Columns { parts: unique.columns(), nullable: false },
+            None => LogKey::Rowid { alias: None },
+        },
     };
     let shape = Shape { name: listed.name, columns, without_rowid: listed.without_rowid, rowid, key, uniques };
     refuse_unusable_key(&shape)?;
     refuse_unusable_uniques(&shape)?;
     Ok(shape)
-}
-
-fn is_never_null(key: &[usize], columns: &[ShapeColumn]) -> bool {
-    key.iter().all(|it| columns[*it].not_null)
 }
 
 impl Shape {
@@ -168,14 +166,14 @@ impl Shape {
     pub(super) fn key_width(&self) -> usize {
         match &self.key {
             LogKey::Rowid { .. } => 1,
-            LogKey::Columns(parts) => parts.len(),
+            LogKey::Columns { parts, nullable } => parts.len() + usize::from(*nullable),
         }
     }
 
     /// The columns of the key; `None` when it is the rowid and no column stands for it.
     pub(super) fn key_parts(&self) -> Option<Vec<Part>> {
         match &self.key {
-            LogKey::Columns(parts) => Some(parts.clone()),
+            LogKey::Columns { parts, .. } => Some(parts.clone()),
             LogKey::Rowid { alias } => alias.map(|column| vec![Part { column, collation: "BINARY".into() }]),
         }
     }
@@ -188,10 +186,23 @@ impl Shape {
         }
     }
 
+    /// The rowid of the row called `row` (with a point behind it, or nothing) where a part of its key is NULL, as an
+    /// expression; `None` when no part can be.
+    pub(super) fn rowid_of_null(&self, row: &str) -> Option<String> {
+        let LogKey::Columns { parts, nullable: true } = &self.key else { return None };
+        let is_null = |it: &Part| format!("{row}{} IS NULL", quoted(&self.columns[it.column].name));
+        let nulls: Vec<String> = parts.iter().map(is_null).collect();
+        let rowid = self.rowid_name()?;
+        Some(format!("CASE WHEN {} THEN {row}{rowid} END", nulls.join(" OR ")))
+    }
+
     /// The key in words.
     pub(super) fn key_words(&self) -> String {
         let Some(parts) = self.key_parts() else { return "rowid".into() };
-        format!("primary key ({})", parts.iter().map(|it| self.part_words(it)).collect::<Vec<_>>().join(", "))
+        let is_primary = |it: &Unique| it.is_primary && it.columns() == parts;
+        let primary = matches!(self.key, LogKey::Rowid { .. }) || self.uniques.iter().any(is_primary);
+        let kind = if primary { "primary key" } else { "unique key" };
+        format!("{kind} ({})", parts.iter().map(|it| self.part_words(it)).collect::<Vec<_>>().join(", "))
     }
 
     /// What a unique constraint compares and can be computed from a row before it is written: a rowid cannot, SQLite
@@ -224,7 +235,7 @@ impl Shape {
 
     /// Whether VACUUM may give rows other keys.
     pub(super) fn is_renumbered_by_vacuum(&self) -> bool {
-        self.key == LogKey::Rowid { alias: None }
+        matches!(self.key, LogKey::Rowid { alias: None } | LogKey::Columns { nullable: true, .. })
     }
 }
 
@@ -239,6 +250,12 @@ impl Unique {
     }
 }
 
+impl UniquePart {
+    fn is_not_null(&self, columns: &[ShapeColumn]) -> bool {
+        matches!(self, UniquePart::Column(part) if columns[part.column].not_null)
+    }
+}
+
 impl Part {
     /// Whether SQLite itself has the collation.
     fn is_built_in(&self) -> bool {
@@ -247,21 +264,8 @@ impl Part {
 }
 
 impl ShapeColumn {
-    /// SQLite's five rules; in a STRICT table the same names lead to the same storage, and ANY converts nothing.
     pub(super) fn affinity(&self) -> Affinity {
-        let name = self.declared.to_ascii_uppercase();
-        let has = |part: &str| name.contains(part);
-        if has("INT") {
-            Affinity::Integer
-        } else if has("CHAR") || has("CLOB") || has("TEXT") {
-            Affinity::Text
-        } else if name.is_empty() || has("BLOB") || name == "ANY" {
-            Affinity::Blob
-        } else if has("REAL") || has("FLOA") || has("DOUB") {
-            Affinity::Real
-        } else {
-            Affinity::Numeric
-        }
+        affinity(&self.declared)
     }
 }
 
@@ -361,12 +365,24 @@ fn uniques(connection: &Connection, table: &str, columns: &[ShapeColumn]) -> Res
     Ok(uniques)
 }
 
+/// Whether rows can be logged and asked for by the columns of `unique` in place of the rowid.
+fn is_plain(unique: &Unique, columns: &[ShapeColumn]) -> bool {
+    let is_plain = |part: &UniquePart| match part {
+        UniquePart::Column(part) => {
+            let column = &columns[part.column];
+            part.is_built_in() && !column.generated && is_plain_key(&column.declared)
+        }
+        UniquePart::Expression(_) => false,
+    };
+    unique.filter.is_none() && unique.parts.iter().all(is_plain)
+}
+
 fn refuse_unusable_key(shape: &Shape) -> Result<(), NoShape> {
     match &shape.key {
         LogKey::Rowid { .. } if shape.rowid_name().is_none() => Err(NoShape::Refused(
             "it has no usable key: its columns take all names of the rowid (rowid, _rowid_, oid)".into(),
         )),
-        LogKey::Columns(parts) => match parts.iter().find(|it| !it.is_built_in()) {
+        LogKey::Columns { parts, .. } => match parts.iter().find(|it| !it.is_built_in()) {
             Some(part) => Err(NoShape::Refused(format!(
                 "it is WITHOUT ROWID, and its key column {:?} has the collation {}, which only its owner knows",
                 shape.columns[part.column].name, part.collation

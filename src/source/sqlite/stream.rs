@@ -190,12 +190,17 @@ fn collect(row: &SqlRow<'_>, shape: &Shape, keys: &mut Keys, scratch: &mut Vec<u
         _ if matches!(shape.key, LogKey::Rowid { .. }) => return Err(None),
         _ => {}
     }
-    let mut values = Vec::with_capacity(width);
-    for place in 0..width {
-        match value(place)? {
-            ValueRef::Null => return Err(None),
-            it => values.push(it),
+    let values: Vec<ValueRef<'_>> = (0..width).map(value).collect::<Result<_, _>>()?;
+    let is_null = |it: &ValueRef<'_>| matches!(it, ValueRef::Null);
+    let whole = match &shape.key {
+        // The rowid stands where a part of the key is NULL, and nowhere else.
+        LogKey::Columns { parts, nullable: true } => {
+            values[..parts.len()].iter().any(is_null) == matches!(values[parts.len()], ValueRef::Integer(_))
         }
+        _ => !values.iter().any(is_null),
+    };
+    if !whole {
+        return Err(None);
     }
     keys.add(values.into_iter(), scratch);
     Ok(())

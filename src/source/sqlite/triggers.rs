@@ -10,7 +10,8 @@
 
 use super::index::Expression;
 use super::log::{CHANGES, KEPT};
-use super::shape::{Affinity, LogKey, Part, Shape, Unique, UniquePart, quoted};
+use super::shape::{LogKey, Part, Shape, Unique, UniquePart, quoted};
+use super::types::Affinity;
 
 /// How the scanned table is called inside a trigger, so that no table's own name gets in the way.
 const EQUAL: &str = "\"_vantage_equal\"";
@@ -39,9 +40,9 @@ pub(super) fn triggers(shape: &Shape, id: i64) -> Vec<Trigger> {
     let moved = writer.key("NEW").into_iter().zip(writer.key("OLD"));
     let moved: Vec<_> = moved.map(|(new, old)| format!("{new} COLLATE BINARY IS NOT {old}")).collect();
     let update_key = match &shape.key {
+        LogKey::Columns { parts, nullable: false } => writer.update("AFTER", parts.iter().map(|it| it.column)),
         // The rowid has three more names, by any of which it may be set.
-        LogKey::Rowid { .. } => "AFTER UPDATE".into(),
-        LogKey::Columns(parts) => writer.update("AFTER", parts.iter().map(|it| it.column)),
+        LogKey::Columns { nullable: true, .. } | LogKey::Rowid { .. } => "AFTER UPDATE".into(),
     };
     let mut triggers = vec![
         writer.trigger("insert", "AFTER INSERT", &[], &[writer.log("NEW"), cut.clone()]),
@@ -121,7 +122,10 @@ impl Writer<'_> {
     fn key(&self, row: &str) -> Vec<String> {
         match &self.shape.key {
             LogKey::Rowid { .. } => self.shape.rowid_name().iter().map(|it| format!("{row}.{it}")).collect(),
-            LogKey::Columns(parts) => parts.iter().map(|it| self.column(row, it.column)).collect(),
+            LogKey::Columns { parts, .. } => {
+                let columns = parts.iter().map(|it| self.column(row, it.column));
+                columns.chain(self.shape.rowid_of_null(&format!("{row}."))).collect()
+            }
         }
     }
 
@@ -153,7 +157,7 @@ impl Writer<'_> {
     /// For every constraint by which REPLACE may delete a row of another key.
     fn collisions(&self) -> Vec<Collision> {
         let mut collisions = Vec::new();
-        if let (LogKey::Columns(_), Some(rowid)) = (&self.shape.key, self.shape.rowid_name()) {
+        if let (LogKey::Columns { .. }, Some(rowid)) = (&self.shape.key, self.shape.rowid_name()) {
             collisions.push(Collision {
                 words: "(rowid)".into(),
                 update: "BEFORE UPDATE".into(),
@@ -250,11 +254,12 @@ impl Writer<'_> {
             UniquePart::Expression(_) => None,
         };
         let exact = |it: &Part| it.collation == "BINARY" && self.shape.columns[it.column].affinity() != Affinity::Blob;
-        match self.shape.key {
-            LogKey::Columns(_) => {
-                unique.is_primary && unique.parts.iter().all(|it| column(it).is_some_and(|it| exact(&it)))
+        match &self.shape.key {
+            LogKey::Columns { parts, .. } => {
+                let is_key = unique.filter.is_none() && unique.columns() == *parts;
+                is_key && unique.parts.iter().all(|it| column(it).is_some_and(|it| exact(&it)))
             }
-            LogKey::Rowid { alias } => unique.columns().iter().any(|it| Some(it.column) == alias),
+            LogKey::Rowid { alias } => unique.columns().iter().any(|it| Some(it.column) == *alias),
         }
     }
 }

@@ -217,6 +217,7 @@ fn expected(connection: &Connection, table: &TableSpec) -> Vec<String> {
     let mut statement = connection.prepare(&sql).unwrap();
     let mut rows = statement.query([]).unwrap();
     let mut all = Vec::new();
+    let in_key = |index: usize| table.schema.key.iter().any(|it| it.column == index);
     while let Some(row) = rows.next().unwrap() {
         let cell = |index: usize| match (table.schema.data_type(index), row.get_ref(index).unwrap()) {
             (_, ValueRef::Null) => "Null".into(),
@@ -227,6 +228,15 @@ fn expected(connection: &Connection, table: &TableSpec) -> Vec<String> {
             (DataType::Text, ValueRef::Text(it)) if std::str::from_utf8(it).is_ok() => {
                 format!("Text({:?})", std::str::from_utf8(it).unwrap())
             }
+            _ if in_key(index) => "error".into(),
+            (DataType::Text, ValueRef::Integer(it)) => format!("Text({:?})", it.to_string()),
+            (DataType::Text, ValueRef::Real(it)) => format!("Text({:?})", format!("{it:?}")),
+            (DataType::Text, ValueRef::Blob(it)) => {
+                let hex: String = it.iter().map(|it| format!("{it:02x}")).collect();
+                format!("Text({:?})", format!("\\x{hex}"))
+            }
+            (DataType::Bytes, ValueRef::Text(it)) => format!("Bytes({it:?})"),
+            (DataType::Int64, ValueRef::Real(it)) if it.fract() == 0.0 && it.abs() < 9e15 => format!("Int({it})"),
             _ => "error".into(),
         };
         all.push((0..table.schema.visible).map(cell).collect::<Vec<String>>().join("|"));
