@@ -60,7 +60,7 @@ impl Schema {
     }
 
     /// The columns of the unique key by whose values a row is asked for, in order: all but the ties.
-    pub fn address(&self) -> impl Iterator<Item = &KeyColumn> {
+    pub fn address(&self) -> impl Iterator<Item = &KeyColumn> + Clone {
         self.key.iter().filter(|it| !self.is_tie(it.column))
     }
 

@@ -59,7 +59,7 @@ impl Search<'_> {
     /// How `input` is found from the inputs reached so far.
     fn reach(&self, input: usize, before: &[usize]) -> Option<Reached> {
         let schema = self.planner.builder.schema(self.flat.steps[input].node);
-        if schema.key.is_empty() {
+        if schema.address().next().is_none() {
             return None;
         }
         let own: Vec<Equality>;
@@ -75,15 +75,14 @@ impl Search<'_> {
             None => self.equal,
         };
         let sources: Vec<Vec<InputColumn>> = schema
-            .key
-            .iter()
+            .address()
             .map(|part| self.sources(InputColumn { input, column: part.column }, direct, before))
             .collect();
         // All parts of the key come from one input, so that its index leads back from a changed row.
         let from = *before.iter().find(|from| sources.iter().all(|it| it.iter().any(|it| it.input == **from)))?;
         let mut key = Vec::new();
         let mut ensured = Vec::new();
-        for (part, sources) in schema.key.iter().zip(&sources) {
+        for (part, sources) in schema.address().zip(&sources) {
             let target = InputColumn { input, column: part.column };
             let is_direct = |source: &InputColumn| direct.iter().find(|it| it.other(target) == Some(*source));
             let mut candidates = sources.iter().filter(|it| it.input == from);
@@ -112,7 +111,7 @@ impl Search<'_> {
         let schema = |it: usize| self.planner.builder.schema(self.flat.steps[it].node);
         let (driver_schema, probed) = (schema(driver), schema(input));
         driver_schema.key.len() == key.len()
-            && driver_schema.key.iter().zip(probed.key.iter()).zip(key).all(|((own, part), source)| {
+            && driver_schema.key.iter().zip(probed.address()).zip(key).all(|((own, part), source)| {
                 let (own_column, column) = (&driver_schema.columns[own.column], &probed.columns[part.column]);
                 *source == InputColumn { input: driver, column: own.column }
                     && own.descending == part.descending

@@ -80,7 +80,7 @@ impl Builder {
     pub(crate) fn index(&mut self, id: NodeId, columns: Vec<usize>) {
         let node = &mut self.graph.nodes[id.0];
         let is_same = |known: &[usize]| known.len() == columns.len() && known.iter().all(|it| columns.contains(it));
-        let key: Vec<usize> = node.schema.key.iter().map(|it| it.column).collect();
+        let key: Vec<usize> = node.schema.address().map(|it| it.column).collect();
         if !is_same(&key) && !node.indexes.iter().any(|it| is_same(it)) {
             node.indexes.push(columns);
         }

@@ -42,9 +42,9 @@ fn access_path(planner: &Planner, flat: &Flat, equal: &[Equality], input: usize,
     if on.is_empty() {
         return None;
     }
-    let key = &planner.builder.schema(flat.steps[input].node).key;
+    let schema = planner.builder.schema(flat.steps[input].node);
     let through_key: Option<Vec<_>> =
-        key.iter().map(|part| on.iter().find(|(column, _)| *column == part.column).copied()).collect();
+        schema.address().map(|part| on.iter().find(|(column, _)| *column == part.column).copied()).collect();
     if let Some(on) = through_key.filter(|it| !it.is_empty()) {
         return Some(Probe { input, on, unique: true });
     }

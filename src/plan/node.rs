@@ -97,7 +97,7 @@ pub struct Lookup {
     pub node: NodeId,
     /// Inner or left.
     pub kind: JoinKind,
-    /// One expression per key column of the probed relation, in its key order, over inputs with smaller numbers;
+    /// One column per key column of the probed relation but its ties, in its key order, of inputs with smaller numbers;
     /// NULL finds nothing.
     pub key: Vec<InputColumn>,
     /// A found row counts only if this is true, over inputs up to and including this one.
@@ -256,7 +256,7 @@ pub struct Probe {
     /// The input to probe.
     pub input: usize,
     /// For each column of the used access path: (column of the probed input, where its value comes from). The columns
-    /// are the probed node's whole key in key order (`unique`), or exactly one of its secondary indexes.
+    /// are the probed node's whole key but its ties, in key order (`unique`), or exactly one of its secondary indexes.
     pub on: Vec<(usize, InputColumn)>,
     /// Whether the access path is the unique key.
     pub unique: bool,

@@ -20,7 +20,8 @@ enum Path {
 /// One value of the probed key.
 #[derive(Debug, Clone, Copy)]
 struct Part {
-    from: InputColumn,
+    /// `None` for a tie of the unique key, which is NULL in every row that an equality can find.
+    from: Option<InputColumn>,
     data_type: DataType,
     key: KeyColumn,
     collation: Collation,
@@ -54,7 +55,7 @@ impl Access {
         let covers = |columns: &[usize]| {
             columns.iter().all(|it| source(*it).is_some()) && on.iter().all(|(target, _)| columns.contains(target))
         };
-        let key_columns: Vec<usize> = schema.key.iter().map(|it| it.column).collect();
+        let key_columns: Vec<usize> = schema.address().map(|it| it.column).collect();
         let (path, key) = if covers(&key_columns) {
             (Path::Unique, schema.key.to_vec())
         } else {
@@ -65,19 +66,22 @@ impl Access {
             (Path::Index(index), columns.iter().map(|it| KeyColumn::ascending(*it)).collect())
         };
         let part = |key: &KeyColumn| {
-            let from = source(key.column)?;
-            let data_type = graph.nodes[inputs[from.input].0].schema.data_type(from.column);
-            Some(Part { from, data_type, key: *key, collation: schema.columns[key.column].collation })
+            let from = source(key.column);
+            let data_type = match from {
+                Some(from) => graph.nodes[inputs[from.input].0].schema.data_type(from.column),
+                None => schema.data_type(key.column),
+            };
+            Part { from, data_type, key: *key, collation: schema.columns[key.column].collation }
         };
-        Access { node, path, parts: key.iter().filter_map(part).collect() }
+        Access { node, path, parts: key.iter().map(part).collect() }
     }
 
     /// The input whose key is probed as it is, byte for byte, if there is one.
     pub(crate) fn carried(&self, graph: &Graph, inputs: &[NodeId]) -> Option<usize> {
-        let input = self.parts.first()?.from.input;
+        let input = self.parts.first()?.from?.input;
         let schema = &graph.nodes[inputs[input].0].schema;
         let same = |(part, key): (&Part, &KeyColumn)| {
-            part.from == InputColumn { input, column: key.column }
+            part.from == Some(InputColumn { input, column: key.column })
                 && (part.key.descending, part.key.nulls_first) == (key.descending, key.nulls_first)
                 && schema.columns[key.column].collation == part.collation
                 && !schema.columns[key.column].nullable
@@ -94,8 +98,12 @@ impl Access {
     pub(crate) fn encode<'r>(&self, inputs: &[Input<'r>], out: &mut Vec<u8>) -> ProbeKey<'r> {
         let mut null = false;
         for part in &self.parts {
-            let datum = match &inputs[part.from.input] {
-                Input::Row(row) => row.get(part.from.column, part.data_type),
+            let Some(from) = part.from else {
+                encode_datum(Datum::Null, part.key, part.collation, out);
+                continue;
+            };
+            let datum = match &inputs[from.input] {
+                Input::Row(row) => row.get(from.column, part.data_type),
                 Input::Absent => Datum::Null,
                 Input::Error(message) => return ProbeKey::Error(message.clone()),
             };

@@ -328,7 +328,7 @@ impl Assemble {
 impl Running {
     fn new(graph: &Graph, lookup: &Lookup, inputs: &[NodeId]) -> Running {
         let schema = &graph.nodes[lookup.node.0].schema;
-        let probed = schema.key.iter().map(|it| it.column);
+        let probed = schema.address().map(|it| it.column);
         let on: Vec<_> = probed.clone().zip(lookup.key.iter().copied()).collect();
         let access = Access::new(graph, lookup.node, &on, inputs);
         let towards = lookup.reverse.unwrap_or(0);

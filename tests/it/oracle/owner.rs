@@ -114,10 +114,8 @@ fn update(rng: &mut SmallRng, table: &Table) -> String {
 }
 
 fn rows(connection: &Connection, table: &Table, schema: &Schema, erring: bool) -> BTreeMap<Vec<u8>, Row> {
-    let mut columns: Vec<&str> = table.fields.iter().map(|it| it.name.as_str()).collect();
-    if table.key.is_empty() {
-        columns.push("rowid");
-    }
+    let mut columns: Vec<String> = table.fields.iter().map(|it| it.name.clone()).collect();
+    columns.extend(table.hidden());
     let mut statement = connection
         .prepare_cached(&format!("SELECT {} FROM main.{}", columns.join(", "), table.name))
         .expect("valid query");

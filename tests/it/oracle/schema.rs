@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use rand::rngs::SmallRng;
-use vantage::change::{Collation, Column, DataType, KeyColumn, Schema};
+use vantage::change::{Collation, Column, DataType, KeyColumn, Schema, TIE};
 
 use super::pick;
 
@@ -55,6 +55,8 @@ pub(super) struct Table {
     collations: Vec<Collation>,
     /// Columns of the primary key; empty: the table is a multiset.
     pub(super) key: Vec<usize>,
+    /// Whether the key's columns may be NULL, and be so in several rows, as SQLite lets them.
+    pub(super) nullable: bool,
 }
 
 impl Table {
@@ -83,7 +85,8 @@ impl Table {
             _ => Collation::Binary,
         };
         let collations = fields.iter().map(collation).collect();
-        Table { name: format!("t{number}"), fields, collations, key }
+        let nullable = !key.is_empty() && rng.random_bool(0.3);
+        Table { name: format!("t{number}"), fields, collations, key, nullable }
     }
 
     /// A table from `name: column type, …; key columns`.
@@ -105,10 +108,22 @@ impl Table {
         let (fields, collations): (Vec<Field>, Vec<Collation>) = columns.split(", ").map(field).unzip();
         let place = |name: &str| fields.iter().position(|it| it.name == name).expect("a column");
         let key = key.split_whitespace().map(place).collect();
-        Table { name: name.into(), fields, collations, key }
+        Table { name: name.into(), fields, collations, key, nullable: false }
     }
 
-    /// `CREATE TABLE` for the owner. The key columns are NOT NULL, so that they are a key to SQL. Queries read a view
+    /// What tells rows apart that the key's columns do not: the rowid of a multiset, or of rows with a NULL in their key.
+    pub(super) fn hidden(&self) -> Option<String> {
+        match (self.key.is_empty(), self.nullable) {
+            (true, _) => Some("rowid".into()),
+            (false, true) => {
+                let nulls = self.key.iter().map(|it| format!("{} IS NULL", self.fields[*it].name));
+                Some(format!("CASE WHEN {} THEN rowid END", nulls.collect::<Vec<_>>().join(" OR ")))
+            }
+            (false, false) => None,
+        }
+    }
+
+    /// `CREATE TABLE` for the owner. Most keys are NOT NULL, so that they are keys to SQL. Queries read a view
     /// in place of a table with collations, which compares bytewise; the table is `main.…` then.
     pub(super) fn sqlite_ddl(&self) -> String {
         let column = |(index, field): (usize, &Field)| {
@@ -117,7 +132,7 @@ impl Table {
                 Collation::NoCase => " COLLATE NOCASE",
                 Collation::RTrim => " COLLATE RTRIM",
             };
-            let null = if self.key.contains(&index) { " NOT NULL" } else { "" };
+            let null = if self.key.contains(&index) && !self.nullable { " NOT NULL" } else { "" };
             format!("{} {}{collation}{null}", field.name, field.kind.sqlite())
         };
         let mut parts: Vec<String> = self.fields.iter().enumerate().map(column).collect();
@@ -143,18 +158,16 @@ impl Table {
         for (index, field) in self.fields.iter().enumerate() {
             let mut column = Column::new(field.name.clone(), field.kind.data_type());
             column.collation = self.collations[index];
-            column.nullable = !self.key.contains(&index);
+            column.nullable = self.nullable || !self.key.contains(&index);
             columns.push(column);
         }
         let visible = columns.len();
-        let key = if self.key.is_empty() {
-            let mut hidden = Column::new("_rowid", DataType::Int64);
-            hidden.nullable = false;
-            columns.push(hidden);
-            vec![KeyColumn::ascending(visible)]
-        } else {
-            self.key.iter().map(|it| KeyColumn::ascending(*it)).collect()
-        };
+        let mut key: Vec<KeyColumn> = self.key.iter().map(|it| KeyColumn::ascending(*it)).collect();
+        if self.hidden().is_some() {
+            let name = if key.is_empty() { "_rowid" } else { TIE };
+            columns.push(Column { nullable: !key.is_empty(), ..Column::new(name, DataType::Int64) });
+            key.push(KeyColumn::ascending(visible));
+        }
         Schema { columns: columns.into(), visible, key: key.into() }
     }
 }

@@ -269,6 +269,11 @@ fn sorted(rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
+/// What constraints say to a statement, and the rowid to NULL.
+fn illegal(code: rusqlite::ErrorCode) -> bool {
+    matches!(code, rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch)
+}
+
 fn run(seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let site = Site::new();
@@ -290,8 +295,7 @@ fn run(seed: u64) {
                     done += 1;
                     history.push(statement);
                 }
-                Err(rusqlite::Error::SqliteFailure(error, _))
-                    if error.code == rusqlite::ErrorCode::ConstraintViolation => {}
+                Err(rusqlite::Error::SqliteFailure(error, _)) if illegal(error.code) => {}
                 Err(error) => panic!("seed {seed}: {error}: {statement}"),
             }
         }
