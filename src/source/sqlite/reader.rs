@@ -59,7 +59,7 @@ impl Reader {
         let cells = (0..schema.columns.len()).map(select).collect::<Result<Vec<_>, _>>()?.join(", ");
         let key: Vec<String> = match &shape.key {
             LogKey::Rowid { .. } => shape.rowid_name().into_iter().collect(),
-            LogKey::Columns { parts, .. } => parts.iter().map(|it| collated(&shape, it)).collect(),
+            LogKey::Columns { parts, .. } => compared(&shape, parts),
         };
         let equal: Vec<_> = key.iter().enumerate().map(|(place, it)| format!("{it} = ?{}", place + 1)).collect();
         let mut equal = equal.join(" AND ");
@@ -207,6 +207,17 @@ pub(super) fn role(schema: &Schema, index: usize) -> Role {
     }
 }
 
-fn collated(shape: &Shape, part: &Part) -> String {
-    format!("{} COLLATE {}", quoted(&shape.columns[part.column].name), part.collation)
+/// The columns of a key as statements compare them. Under a collation that only its owner knows, SQLite's own order of
+/// the rows is unknown too: then every part is compared bytewise, or without an index, in a pass over the whole table.
+fn compared(shape: &Shape, parts: &[Part]) -> Vec<String> {
+    let ordered = parts.iter().all(Part::is_built_in);
+    let one = |part: &Part| {
+        let name = quoted(&shape.columns[part.column].name);
+        match (ordered, part.is_built_in()) {
+            (true, _) => format!("{name} COLLATE {}", part.collation),
+            (false, true) => format!("+{name} COLLATE {}", part.collation),
+            (false, false) => format!("+{name} COLLATE BINARY"),
+        }
+    };
+    parts.iter().map(one).collect()
 }

@@ -258,7 +258,7 @@ impl UniquePart {
 
 impl Part {
     /// Whether SQLite itself has the collation.
-    fn is_built_in(&self) -> bool {
+    pub(super) fn is_built_in(&self) -> bool {
         matches!(self.collation.as_str(), "BINARY" | "NOCASE" | "RTRIM")
     }
 }
@@ -382,14 +382,7 @@ fn refuse_unusable_key(shape: &Shape) -> Result<(), NoShape> {
         LogKey::Rowid { .. } if shape.rowid_name().is_none() => Err(NoShape::Refused(
             "it has no usable key: its columns take all names of the rowid (rowid, _rowid_, oid)".into(),
         )),
-        LogKey::Columns { parts, .. } => match parts.iter().find(|it| !it.is_built_in()) {
-            Some(part) => Err(NoShape::Refused(format!(
-                "it is WITHOUT ROWID, and its key column {:?} has the collation {}, which only its owner knows",
-                shape.columns[part.column].name, part.collation
-            ))),
-            None => Ok(()),
-        },
-        LogKey::Rowid { .. } => Ok(()),
+        LogKey::Rowid { .. } | LogKey::Columns { .. } => Ok(()),
     }
 }
 

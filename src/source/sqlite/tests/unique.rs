@@ -47,6 +47,9 @@ fn table(rng: &mut SmallRng) -> String {
         ("id INTEGER PRIMARY KEY", ""),
         ("id TEXT PRIMARY KEY NOT NULL", ""),
         ("id TEXT PRIMARY KEY NOT NULL COLLATE own", ""),
+        ("id TEXT PRIMARY KEY COLLATE own", "WITHOUT ROWID"),
+        ("id TEXT PRIMARY KEY", ""),
+        ("id TEXT UNIQUE NOT NULL", ""),
         ("id TEXT NOT NULL COLLATE NOCASE PRIMARY KEY", "WITHOUT ROWID"),
         ("id INT", ""),
     ];
@@ -194,10 +197,7 @@ fn the_owner_may_do_what_needs_none_of_its_own_functions() {
 #[test]
 fn what_cannot_be_captured_is_refused_with_the_reason() {
     for (table, words) in [
-        (
-            "CREATE TABLE t(k TEXT COLLATE own PRIMARY KEY) WITHOUT ROWID",
-            "the collation OWN, which only its owner knows",
-        ),
+        ("CREATE TABLE t(rowid INT, _rowid_ INT, oid INT)", "it has no usable key"),
         ("CREATE TABLE t(id INTEGER PRIMARY KEY); CREATE UNIQUE INDEX i ON t(-id)", "computes with the rowid only"),
     ] {
         let (file, _) = owned(&Vec::from_iter(table.split("; ")));
