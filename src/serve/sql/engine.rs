@@ -29,14 +29,16 @@ use quick_cache::sync::Cache;
 
 use super::arrow_json::{Values, sql_name};
 use super::failure::problem;
+use super::rows::Rows;
 use super::statement::{Statement, prepare};
 use super::table::Table;
 use super::view::{PlainView, Views};
 use super::watch::Watch;
 use super::width::TooWide;
-use super::{checks, close, functions, guard, open, parameters};
+use super::{checks, functions, guard, parameters};
 use crate::change::ZONE;
 use crate::dialect;
+use crate::serve::format::Format;
 use crate::serve::options::ServeError;
 use crate::serve::problem::Problem;
 use crate::serve::served::Directory;
@@ -197,37 +199,29 @@ impl Engine {
     }
 
     async fn attempt(&self, run: &Run<'_>, batch_rows: usize, writer: &mut Writer) -> SqlResult<()> {
-        let Run { statement, plan, epoch, max_rows, watch } = run;
+        let Run { statement, plan, epoch, format, max_rows, watch } = run;
         // Joins and subqueries keep what they have built; every execution needs its own.
         let plan = reset_plan_states(Arc::clone(plan))?;
         let schema = plan.schema();
-        let types = schema.fields().iter().map(|it| sql_name(it.data_type()));
-        open(statement.labels.iter().map(String::as_str).zip(types), writer.out());
+        let answer = Rows::new(*format, &statement.labels).map_err(external)?;
+        answer.open(schema.fields().iter().map(|it| sql_name(it.data_type())), writer.out());
         let mut batches = execute_stream(plan, self.task(run, batch_rows))?;
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            if rows + batch.num_rows() > *max_rows {
+            if batch.num_rows() > max_rows - rows {
                 return Err(external(too_much(*max_rows)));
             }
             let columns = batch.columns().iter().map(Values::new).collect::<SqlResult<Vec<_>>>()?;
             for row in 0..batch.num_rows() {
-                let out = writer.out();
-                out.extend_from_slice(if rows == 0 { b"[" } else { b",[" });
+                answer.row(rows == 0, writer.out(), |at, out| columns[at].write(row, out))?;
                 rows += 1;
-                for (at, column) in columns.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    column.write(row, out)?;
-                }
-                out.push(b']');
                 if writer.must_wait() {
                     watch.away(writer.flow()).await.flatten().map_err(external)?;
                 }
             }
         }
-        close(epoch, writer.out());
+        answer.close(epoch, writer.out());
         Ok(())
     }
 
@@ -246,6 +240,7 @@ pub(crate) struct Run<'a> {
     pub(crate) statement: &'a Statement,
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) epoch: &'a Arc<Epoch>,
+    pub(crate) format: Format,
     /// The most rows the answer may have.
     pub(crate) max_rows: usize,
     pub(crate) watch: &'a Watch,
@@ -258,7 +253,7 @@ fn external(problem: Problem) -> DataFusionError {
 fn too_much(max_rows: usize) -> Problem {
     let detail = format!("the result has more than the {max_rows} rows one answer may have");
     Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
-        .hint("add a LIMIT, or ask for it in parts")
+        .hint("add a LIMIT, or ask for lines, which may be any number: Accept: application/x-ndjson, or text/csv")
 }
 
 /// Keeps what was made of `statement`. It takes about as much memory as the nodes by relation with their schemas, the

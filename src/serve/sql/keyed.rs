@@ -7,9 +7,11 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 
 use super::parameters::check_count;
+use super::rows::Rows;
 use super::statement::Statement;
 use crate::change::{Collation, DataType, Value};
 use crate::serve::filter::encode;
+use crate::serve::format::Format;
 use crate::serve::json;
 use crate::serve::problem::Problem;
 use crate::serve::served::Served;
@@ -79,7 +81,13 @@ impl Keyed {
     }
 
     /// The answer.
-    pub(super) fn run(&self, statement: &Statement, params: &[&str], epoch: &Epoch) -> Result<Vec<u8>, Problem> {
+    pub(super) fn run(
+        &self,
+        statement: &Statement,
+        params: &[&str],
+        epoch: &Epoch,
+        format: Format,
+    ) -> Result<Vec<u8>, Problem> {
         check_count(&statement.parameters, params.len())?;
         let schema = &self.served.relation.schema;
         let value = |(part, source): (&crate::change::KeyColumn, &Part)| match source {
@@ -94,18 +102,17 @@ impl Keyed {
             false => epoch.get(self.served.relation.id, &encode(&self.served, &values))?,
         };
         let mut out = Vec::with_capacity(256);
-        let types = self.columns.iter().map(|column| schema.data_type(*column).sql_name());
-        super::open(statement.labels.iter().map(String::as_str).zip(types), &mut out);
+        let answer = Rows::new(format, &statement.labels)?;
+        answer.open(self.columns.iter().map(|column| schema.data_type(*column).sql_name()), &mut out);
         if let Some(row) = row {
-            for (at, &column) in self.columns.iter().enumerate() {
-                out.push(if at == 0 { b'[' } else { b',' });
+            answer.row(true, &mut out, |at, out| {
+                let column = self.columns[at];
                 let data_type = schema.data_type(column);
-                json::write_datum(row.get(column, data_type), data_type, &mut out)
-                    .map_err(|message| self.served.error_cell(&row, column, message))?;
-            }
-            out.push(b']');
+                json::write_datum(row.get(column, data_type), data_type, out)
+                    .map_err(|message| self.served.error_cell(&row, column, message))
+            })?;
         }
-        super::close(epoch, &mut out);
+        answer.close(epoch, &mut out);
         Ok(out)
     }
 }

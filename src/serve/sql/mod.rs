@@ -13,7 +13,7 @@
 //! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
 //! | threads of their own, and turns to compute | `workers`, `turns` |
 //! | an end in time and in memory, wherever the work is | `watch`, `checks`, `patterns`, `width` |
-//! | rows to Arrow, Arrow to JSON | `columns`, `arrow_json` |
+//! | rows to Arrow, Arrow to JSON, and that to the format asked for | `columns`, `arrow_json`, `rows` |
 
 mod arrow_json;
 mod cast;
@@ -29,6 +29,7 @@ mod names;
 mod parameters;
 mod patterns;
 mod pushdown;
+mod rows;
 mod scan;
 mod session;
 mod statement;
@@ -50,14 +51,15 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json;
+use super::format::Format;
 use super::problem::Problem;
-use super::read::json_response;
+use super::read::response;
 use super::router::App;
 use super::wait;
 use crate::store::Epoch;
@@ -81,6 +83,7 @@ struct Question {
     known: bool,
     sql: String,
     params: Vec<Box<RawValue>>,
+    format: Format,
     /// How much time is left to answer it.
     left: Duration,
 }
@@ -92,19 +95,21 @@ pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Resp
     // Nor does a body that comes slowly.
     let body = app.body(body).await?;
     let _place = app.place()?;
-    let question = question(app, &body).await?;
+    let question = question(app, Format::asked(&head.headers)?, &body).await?;
     drop(body);
     let statement = Arc::clone(&question.statement);
     statement.relations.iter().try_for_each(|it| it.check_live(&app.board))?;
     // An epoch that is taken after the relations were found complete has all their rows.
     let snapshot = wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
+    let format = question.format;
     let answer = answer(app, question, Arc::clone(&snapshot.epoch)).await;
-    let mut response = answer.map_or_else(Problem::into_response, json_response);
+    let mut response = answer.map_or_else(Problem::into_response, |body| response(format, body));
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     snapshot.describe_sources(&app.board, &statement.sources, &mut response);
     Ok(response)
 }
 
-async fn question(app: &App, body: &[u8]) -> Result<Question, Problem> {
+async fn question(app: &App, format: Format, body: &[u8]) -> Result<Question, Problem> {
     let ask = serde_json::from_slice(body);
     let Ask { sql, params } = ask.map_err(|it| Problem::bad_body("{\"sql\": \"SELECT 1\", \"params\": []}", &it))?;
     let engine = app.sql();
@@ -114,18 +119,18 @@ async fn question(app: &App, body: &[u8]) -> Result<Question, Problem> {
         None => (prepared(app, &engine, &sql).await?, false),
     };
     let left = app.options.statement_timeout.saturating_sub(begun.elapsed());
-    Ok(Question { engine, statement, known, sql, params, left })
+    Ok(Question { engine, statement, known, sql, params, format, left })
 }
 
 async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body, Problem> {
-    let Question { engine, statement, known, sql, params, left } = question;
+    let Question { engine, statement, known, sql, params, format, left } = question;
     if let Some(keyed) = &statement.keyed {
         let params: Vec<&str> = params.iter().map(|it| it.get()).collect();
-        let body = keyed.run(&statement, &params, &epoch)?;
+        let body = keyed.run(&statement, &params, &epoch, format)?;
         app.metrics.planned(known);
         return Ok(Body::from(body));
     }
-    let max_rows = app.options.max_rows;
+    let max_rows = if format.is_lines() { usize::MAX } else { app.options.max_rows };
     let (mut writer, reply) = app.transit.answer();
     let (light, metrics) = (statement.is_light(), Arc::clone(&app.metrics));
     let work = async move |entered: Result<Arc<watch::Watch>, Problem>| {
@@ -133,7 +138,7 @@ async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body
             let watch = entered?;
             let params: Vec<&str> = params.iter().map(|it| it.get()).collect();
             let (plan, reused) = engine.physical(&sql, &statement, &params).await?;
-            let run = Run { statement: &statement, plan, epoch: &epoch, max_rows, watch: &watch };
+            let run = Run { statement: &statement, plan, epoch: &epoch, format, max_rows, watch: &watch };
             let result = engine.execute(&run, &mut writer).await;
             // How long one took that failed says nothing of how long it would have taken.
             statement.took(result.as_ref().ok().map(|()| watch.computed()));
@@ -159,23 +164,4 @@ async fn prepared(app: &App, engine: &Arc<Engine>, sql: &str) -> Result<Arc<stat
         "42P01" => app.directory().check_described().err().unwrap_or(problem),
         _ => problem,
     })
-}
-
-/// Opens the answer: `{"columns":[{"name":…,"type":…}…],"rows":[`.
-fn open<'a>(columns: impl Iterator<Item = (&'a str, String)>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"columns\":[");
-    for (at, (name, data_type)) in columns.enumerate() {
-        out.extend_from_slice(if at == 0 { b"{\"name\":" } else { b",{\"name\":" });
-        json::write_text(name, out);
-        out.extend_from_slice(b",\"type\":");
-        json::write_text(&data_type, out);
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"],\"rows\":[");
-}
-
-/// Closes it: `],"epoch":"1-42"}`, the value of `Vantage-Epoch`.
-fn close(epoch: &Epoch, out: &mut Vec<u8>) {
-    let end = format!("],\"epoch\":\"{}-{}\"}}", epoch.incarnation(), epoch.number());
-    out.extend_from_slice(end.as_bytes());
 }

@@ -188,6 +188,33 @@ async fn lines_may_be_more_than_one_answer_has_rows() {
     server.get("/v1/views/numbers?limit=1000").await.assert_problem(400, "22023");
 }
 
+#[tokio::test]
+async fn statements_are_answered_in_other_formats() {
+    let options = ServeOptions { max_rows: 100, ..ServeOptions::default() };
+    let server = numbers(30_000, options).await;
+    let ask = async |sql: &str, accept: &str| {
+        server.ask("POST", "/v1/sql", &[("Accept", accept)], &json!({ "sql": sql }).to_string()).await
+    };
+    for sql in ["SELECT id, half AS h FROM numbers WHERE id = 3", "SELECT id, half AS h FROM numbers WHERE id + 0 = 3"]
+    {
+        let answer = ask(sql, "application/x-ndjson").await;
+        assert_eq!(answer.header("content-type"), "application/x-ndjson", "{answer:?}");
+        assert_eq!(unchunked(&answer), "{\"id\":3,\"h\":1}\n", "{sql}");
+        assert_eq!(unchunked(&ask(sql, "text/csv").await), "id,h\n3,1\n", "{sql}");
+        assert!(ask(sql, "application/json").await.body.contains("\"rows\":[[3,1]],\"epoch\""), "{sql}");
+    }
+    assert_eq!(
+        unchunked(&ask("SELECT NULL, '', 'a,b', ARRAY[1, 2]", "text/csv").await).lines().nth(1),
+        Some(",\"\",\"a,b\",\"[1,2]\"")
+    );
+    let all = unchunked(&ask("SELECT id FROM numbers ORDER BY half DESC, id", "text/csv").await);
+    assert_eq!((all.lines().count(), all.lines().nth(1)), (30_001, Some("30000")));
+    ask("SELECT id FROM numbers", "application/json").await.assert_problem(422, "54000");
+    ask("SELECT id, half AS id FROM numbers", "application/x-ndjson").await.assert_problem(400, "42701");
+    ask("SELECT 1", "image/png").await.assert_problem(406, "0A000");
+    ask("SELECT 1 / (id - id) FROM numbers", "text/csv").await.assert_problem(422, "22012");
+}
+
 fn unchunked(answer: &Answer) -> String {
     if answer.header("transfer-encoding") != "chunked" {
         return answer.body.clone();
