@@ -25,7 +25,7 @@ pub(crate) fn parse_text(text: &str, data_type: DataType) -> Result<Value, Strin
         }
         DataType::Text => Ok(Value::Text(text.into())),
         DataType::Bytes => parse_bytes(text).map(Value::Bytes).ok_or_else(invalid),
-        DataType::Date => timestamp(text).map(|it| Value::Int(it.date())).ok_or_else(invalid),
+        DataType::Date => timestamp(text).map(|it| Value::Int(it.day)).ok_or_else(invalid),
         DataType::Timestamp => timestamp(text).map(|it| Value::Int(it.clock)).ok_or_else(invalid),
         DataType::TimestampTz => timestamp(text).and_then(Written::instant).map(Value::Int).ok_or_else(invalid),
     }

@@ -14,6 +14,8 @@ use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND, days};
 /// A date and time as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
+    /// Days since 1970-01-01 of the date as it stands there, whatever the clock adds to it.
+    pub(crate) day: i64,
     /// Microseconds since 1970-01-01T00:00:00 by the clock that was read.
     pub(crate) clock: i64,
     /// How far east of UTC that clock stood, in microseconds, where the text says so.
@@ -25,39 +27,40 @@ impl Written {
     pub(crate) fn instant(self) -> Option<i64> {
         self.clock.checked_sub(self.offset.unwrap_or(0))
     }
-
-    /// Days since 1970-01-01 by the clock that was read.
-    pub(crate) fn date(self) -> i64 {
-        self.clock.div_euclid(MICROS_PER_DAY)
-    }
 }
 
 /// Reads a date, or a date and a time.
 pub(crate) fn timestamp(text: &str) -> Option<Written> {
-    let mut rest = Rest(text.trim_ascii().as_bytes());
-    let day = rest.date()?.checked_mul(MICROS_PER_DAY)?;
+    let text = text.trim_ascii();
+    // Nearly all dates are plain ones, which are found at once.
+    let (day, mut rest) = match text.split_at_checked(10).and_then(|(date, rest)| Some((plain_date(date)?, rest))) {
+        Some((day, behind)) if !behind.starts_with(|it: char| it.is_ascii_digit()) => (day, Rest(behind.as_bytes())),
+        _ => {
+            let mut rest = Rest(text.as_bytes());
+            (rest.date()?, rest)
+        }
+    };
+    let midnight = day.checked_mul(MICROS_PER_DAY)?;
     if rest.0.is_empty() {
-        return Some(Written { clock: day, offset: None });
+        return Some(Written { day, clock: midnight, offset: None });
     }
     if !rest.accept(b"T") && !rest.accept(b"t") && !rest.spaces() {
         return None;
     }
-    let clock = day.checked_add(rest.clock()?)?;
+    let clock = midnight.checked_add(rest.clock()?)?;
     let offset = rest.zone()?;
-    rest.0.is_empty().then_some(Written { clock, offset })
+    rest.0.is_empty().then_some(Written { day, clock, offset })
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, the one form in which different texts are different days.
 pub(crate) fn plain_date(text: &str) -> Option<i64> {
-    if text.len() != 10 {
-        return None;
-    }
-    let mut rest = Rest(text.as_bytes());
-    let year = rest.number(4, 4)?;
-    rest.accept(b"-").then_some(())?;
-    let month = rest.number(2, 2)?;
-    rest.accept(b"-").then_some(())?;
-    days(year, month, rest.number(2, 2)?)
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+    days(digits(&[*y1, *y2, *y3, *y4])?, digits(&[*m1, *m2])?, digits(&[*d1, *d2])?)
+}
+
+/// The number that all of `bytes` are the digits of.
+fn digits(bytes: &[u8]) -> Option<i64> {
+    bytes.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
 }
 
 /// What has not been read yet.
@@ -128,7 +131,14 @@ impl Rest<'_> {
 
     /// Microseconds since midnight.
     fn clock(&mut self) -> Option<i64> {
-        let (hour, minute, second) = if self.digits() == 6 {
+        let (hour, minute, second) = if let [h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = self.0
+            && !rest.first().is_some_and(u8::is_ascii_digit)
+            && let (Some(hour), Some(minute), Some(second)) =
+                (digits(&[*h1, *h2]), digits(&[*m1, *m2]), digits(&[*s1, *s2]))
+        {
+            self.0 = rest;
+            (hour, minute, Some(second))
+        } else if self.digits() == 6 {
             (self.take(2)?, self.take(2)?, Some(self.take(2)?))
         } else {
             let hour = self.number(1, 2)?;
@@ -272,10 +282,14 @@ mod tests {
     #[test]
     fn the_clock_and_the_offset_are_kept_apart() {
         let written = timestamp("2024-05-01 23:00:00-02:00").unwrap();
-        assert_eq!(written.date(), 19_844);
+        assert_eq!(written.day, 19_844);
         assert_eq!(written.offset, Some(-7200 * MICROS_PER_SECOND));
         assert_eq!(written.instant().map(|it| it.div_euclid(MICROS_PER_DAY)), Some(19_845));
-        assert_eq!(timestamp("2024-05-01").unwrap(), Written { clock: 19_844 * MICROS_PER_DAY, offset: None });
+        assert_eq!(
+            timestamp("2024-05-01").unwrap(),
+            Written { day: 19_844, clock: 19_844 * MICROS_PER_DAY, offset: None }
+        );
+        assert_eq!(timestamp("2024-05-01 24:00").unwrap().day, 19_844);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row as SqlRow, params_from_iter};
 use super::keys::{Keys, Stored};
 use super::schema::{has_key_of, upstream_name};
 use super::shape::{LogKey, Part, Shape, quoted};
+use super::types::Affinity;
 use super::value::{Role, cell};
 use crate::change::{Event, Row, RowBuilder, Schema, TableId, encode_datum};
 use crate::source::TableSpec;
@@ -73,7 +74,7 @@ impl Reader {
         let columns = order.join(", ");
         let places: Vec<_> = (1..=order.len()).map(|it| format!("?{it}")).collect();
         let table = quoted(&shape.name);
-        let roles = (0..schema.columns.len()).map(|it| role(&schema, it)).collect();
+        let roles = (0..schema.columns.len()).map(|it| role(&schema, it, &shape)).collect();
         Ok(Reader {
             table: spec.table,
             upstream: spec.upstream.clone(),
@@ -199,12 +200,15 @@ struct Scratch {
 }
 
 /// What column `index` is for.
-pub(super) fn role(schema: &Schema, index: usize) -> Role {
-    match schema.key.iter().any(|part| part.column == index) {
-        false => Role::Shown,
-        true if index < schema.visible => Role::Key,
-        true => Role::HiddenKey,
+pub(super) fn role(schema: &Schema, index: usize, shape: &Shape) -> Role {
+    if !schema.key.iter().any(|part| part.column == index) {
+        return Role::Shown;
     }
+    if index >= schema.visible {
+        return Role::HiddenKey;
+    }
+    let upstream = shape.column(&schema.columns[index].name).map(|it| shape.columns[it].affinity());
+    if upstream == Some(Affinity::Numeric) { Role::KeyOfNumbers } else { Role::Key }
 }
 
 /// The columns of a key as statements compare them. Under a collation that only its owner knows, SQLite's own order of

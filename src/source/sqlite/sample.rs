@@ -25,7 +25,7 @@ pub(crate) fn sample(connector: &Connector, upstream: &str, schema: &Schema) -> 
     let path = std::path::Path::new(path);
     let connection = open(path)?;
     let shape = shape_of(&connection, path, upstream)?;
-    let tally = |index: usize| Tally::new(&schema.columns[index], role(schema, index), &shape);
+    let tally = |index: usize| Tally::new(&schema.columns[index], role(schema, index, &shape), &shape);
     let mut tallies: Vec<Tally<'_>> = (0..schema.visible).map(tally).collect();
     count(&connection, &shape, &mut tallies).map_err(|error| SourceError::Sqlite { path: path.into(), error })?;
     Ok(tallies.into_iter().filter_map(Tally::finding).collect())

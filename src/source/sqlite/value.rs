@@ -37,6 +37,8 @@ pub(super) enum Role {
     Shown,
     /// A part of the key that rows show.
     Key,
+    /// The same, in a column where SQLite makes a number of every text that is one, so that 1 and '1' never meet.
+    KeyOfNumbers,
     /// A part of the key that nobody sees.
     HiddenKey,
 }
@@ -125,7 +127,7 @@ fn read_text(text: &str, data_type: DataType) -> Option<Datum<'static>> {
         }
         DataType::Date => match timestamp(text) {
             // A day is the one its writer saw on the calendar.
-            Some(written) => Some(Datum::Int(written.date())),
+            Some(written) => Some(Datum::Int(written.day)),
             None => number(text).map(|it| instant(it, data_type)),
         },
         DataType::Timestamp | DataType::TimestampTz => {
@@ -159,11 +161,14 @@ fn is_marked(text: &str) -> bool {
 
 /// Writes the text of a value that is no plain text. In a hidden key it is marked, so that 1 and '1' stay two keys.
 fn write_text(value: ValueRef<'_>, role: Role, out: &mut String) -> bool {
-    if role == Role::Key {
-        return match value {
-            ValueRef::Text(it) => std::str::from_utf8(it).is_ok_and(|it| out.write_str(it).is_ok()),
-            _ => false,
-        };
+    let is_taken = match (role, value) {
+        (Role::Shown | Role::HiddenKey, _) | (Role::Key | Role::KeyOfNumbers, ValueRef::Text(_)) => true,
+        (Role::KeyOfNumbers, ValueRef::Integer(_)) => true,
+        (Role::KeyOfNumbers, ValueRef::Real(it)) => it.is_finite(),
+        _ => false,
+    };
+    if !is_taken {
+        return false;
     }
     if role == Role::HiddenKey {
         out.push(MARK);
@@ -223,7 +228,9 @@ fn describe(value: ValueRef<'_>, column: &Column, role: Role, out: &mut String) 
     let _ = write!(out, " is no {}", column.data_type);
     let _ = match role {
         Role::Shown => write!(out, " (taken are {})", taken(column.data_type)),
-        Role::Key | Role::HiddenKey => write!(out, " as a key, of which only the plainest form is taken"),
+        Role::Key | Role::KeyOfNumbers | Role::HiddenKey => {
+            write!(out, " as a key, of which only the plainest form is taken")
+        }
     };
     let other = if column.data_type == DataType::Text { "bytea" } else { "text" };
     let name = &column.name;
@@ -348,6 +355,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn numbers_are_keys_as_text_where_no_text_is_a_number() {
+        for (value, expected) in [
+            (ValueRef::Integer(42), "Text(\"42\")"),
+            (ValueRef::Real(1.5), "Text(\"1.5\")"),
+            (ValueRef::Text(b"x"), "Text(\"x\")"),
+            (ValueRef::Real(f64::INFINITY), "error"),
+            (ValueRef::Blob(b"x"), "error"),
+        ] {
+            assert_eq!(shown(value, DataType::Text, Role::KeyOfNumbers), expected);
+        }
+        assert_eq!(shown(ValueRef::Integer(42), DataType::Text, Role::Key), "error");
     }
 
     #[test]

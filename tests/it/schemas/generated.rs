@@ -29,6 +29,8 @@ enum Literals {
     NumberOrNull,
     Word,
     WordOrNull,
+    /// Words and numbers, in a column that keeps both apart.
+    Either,
     Day,
 }
 
@@ -57,6 +59,7 @@ const KEYS: &[KeyStyle] = &[
         options: "",
         key: &["id"],
     },
+    KeyStyle { columns: &[("id", "STRING PRIMARY KEY", Literals::Either)], constraint: "", options: "", key: &["id"] },
     KeyStyle {
         columns: &[("id", "BIGINT PRIMARY KEY", Literals::NumberOrNull)],
         constraint: "",
@@ -113,6 +116,8 @@ fn literal(literals: Literals, rng: &mut SmallRng) -> String {
         Literals::NumberOrNull | Literals::WordOrNull if rng.random_bool(0.2) => "NULL".into(),
         Literals::Number | Literals::NumberOrNull => number(rng),
         Literals::Word | Literals::WordOrNull => word(rng),
+        Literals::Either if rng.random_bool(0.5) => word(rng),
+        Literals::Either => pick(rng, &["'0042'", "42", "'1.50'", "7", "'x7'"]).into(),
         Literals::Day => format!("'2024-02-{:02}'", rng.random_range(1..30)),
     }
 }
@@ -206,6 +211,7 @@ impl Table {
         let names: Vec<String> = keys.chain(cells).chain(["k".into(), "k2".into(), "made".into()]).collect();
         let column = |name: &String| match name.as_str() {
             "made" => "'\"' || replace(made, ' ', 'T') || '\"'".into(),
+            "id" if self.style.columns[0].1.starts_with("STRING") => "json_quote(CAST(id AS TEXT))".into(),
             _ => format!("json_quote({})", quoted(name)),
         };
         let columns: Vec<String> = names.iter().map(column).collect();

@@ -4,4 +4,5 @@
 mod applications;
 mod compare;
 mod generated;
+mod input;
 mod kinds;
