@@ -11,7 +11,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Parser;
 use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, HealthArgs, ServeArgs};
-use vantage::change::{Collation, Schema, counted};
+use vantage::catalog::{Catalog, Table};
+use vantage::change::{Schema, counted};
 use vantage::engine::{Engine, EngineError, EngineOptions};
 use vantage::serve::{self, ServeOptions};
 use vantage::signals::Interruption;
@@ -123,7 +124,7 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     ];
     let mut lines = vec![format!("{}: ok", counts.join(", "))];
     for (table, node) in catalog.tables.iter().zip(&graph.nodes) {
-        lines.extend(notes(&table.name, &node.schema));
+        lines.extend(notes(&catalog, table, &node.schema));
         lines.extend(findings::notes(&catalog, table, &node.schema));
     }
     for view in &graph.views {
@@ -141,24 +142,22 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// What about a table may surprise: rows that cannot be addressed, comparisons that differ from the owner's.
-fn notes(table: &str, schema: &Schema) -> Vec<String> {
+fn notes(catalog: &Catalog, table: &Table, schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     if !schema.has_visible_key() {
         notes.push(format!(
-            "  note: the rows of {table} cannot be read by key: it has no primary key and no UNIQUE over NOT NULL columns, or \
-             one whose values have several spellings (times, columns without a type)"
+            "  note: the rows of {} cannot be read by key: it has no primary key and no UNIQUE over NOT NULL columns, or \
+             one whose values have several spellings (times, columns without a type)",
+            table.name
         ));
     }
-    for column in schema.visible_columns() {
-        let collation = match column.collation {
-            Collation::Binary => continue,
-            Collation::NoCase => "NOCASE",
-            Collation::RTrim => "RTRIM",
-        };
+    // What a table's file cannot tell now was told by whatever is in its way.
+    let owner = &catalog.sources[table.source];
+    for (column, collation) in vantage::source::collations(&owner.connector, &table.upstream).unwrap_or_default() {
         notes.push(format!(
-            "  note: {table}.{} is {collation} at its owner; as a key it is here too, but conditions, joins and groups \
-             compare it bytewise",
-            column.name
+            "  note: {}.{column} is {collation} at its owner: keys find rows by it here too, but conditions, joins, groups \
+             and orders compare bytewise; lower(…) on both sides ignores case",
+            table.name
         ));
     }
     notes

@@ -147,9 +147,17 @@ impl std::error::Error for Problem {}
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        let code = if matches!(error, StoreError::Corrupt(_)) { "XX001" } else { "XX000" };
+        // Paths and what the file system says are for those who look after the process.
         tracing::error!(%error, "a read failed");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, error.to_string())
+        let (code, detail, hint) = match error {
+            StoreError::Corrupt(_) => (
+                "XX001",
+                "stored rows are damaged",
+                "the log tells where; without its data directory all is built again",
+            ),
+            _ => ("XX000", "stored rows could not be read", "the log tells why"),
+        };
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, detail).hint(hint)
     }
 }
 

@@ -79,6 +79,13 @@ pub fn describe(connector: &Connector, upstream: &str, declared: &[DeclaredColum
     }
 }
 
+/// The columns of table `upstream` that its owner does not compare bytewise, as is done here, with the collations.
+pub fn collations(connector: &Connector, upstream: &str) -> Result<Vec<(String, String)>, SourceError> {
+    match connector {
+        Connector::Sqlite { .. } => sqlite::collations(connector, upstream),
+    }
+}
+
 /// What a sample of a table's rows says of one of its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {

@@ -232,13 +232,13 @@ const STATEMENTS: &[(&str, &str, bool)] = &[
     ("SELECT name::nope FROM items", "0A000", false),
     ("SELECT 1::numeric(99, 2)", "22023", false),
     ("SELECT ok::date FROM items", "42846", false),
-    ("SELECT 'x'::bigint", "22P02", false),
+    ("SELECT 'x'::bigint", "22P02", true),
     ("SELECT name::bigint FROM items WHERE id = 1", "22P02", false),
-    ("SELECT id FROM items WHERE id = 'x'", "22P02", false),
-    ("SELECT 'x'::date", "22007", false),
-    ("SELECT 'x'::timestamp", "22007", false),
-    ("SELECT 'maybe'::boolean", "22P02", false),
-    ("SELECT 'x'::numeric", "22P02", false),
+    ("SELECT id FROM items WHERE id = 'x'", "22P02", true),
+    ("SELECT 'x'::date", "22007", true),
+    ("SELECT 'x'::timestamp", "22007", true),
+    ("SELECT 'maybe'::boolean", "22P02", true),
+    ("SELECT 'x'::numeric", "22P02", true),
     ("SELECT INTERVAL 'x'", "22007", false),
     ("SELECT 1 / 0", "22012", false),
     ("SELECT 1 / (id - id) FROM items", "22012", false),
@@ -522,6 +522,8 @@ fn commands_say_what_is_wrong_with_how_they_are_used() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with("1 source, 2 tables, 2 views, 0 indexes: ok"), "{text}");
     assert!(text.contains("dear [not kept]"), "{text}");
+    // Not only where it is a key.
+    assert!(text.contains("note: kinds.title is NOCASE at its owner"), "{text}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::arrow_json::{Values, sql_name};
-use super::failure::problem;
+use super::failure::{problem, problem_in};
 use super::rows::Rows;
 use super::statement::{Statement, prepare};
 use super::table::Table;
@@ -154,15 +154,20 @@ impl Engine {
             return Ok((plan, true));
         }
         let values = parameters::bind(&statement.parameters, params)?;
-        let plan = self.plan(statement, values).await?;
+        let plan = self.plan(sql, statement, values).await?;
         if statement.constant {
             keep(&self.plans, key, Arc::clone(&plan), statement);
         }
         Ok((plan, false))
     }
 
-    async fn plan(&self, statement: &Statement, values: Vec<ScalarValue>) -> Result<Arc<dyn ExecutionPlan>, Problem> {
-        let fail = |it: DataFusionError| problem(&it);
+    async fn plan(
+        &self,
+        sql: &str,
+        statement: &Statement,
+        values: Vec<ScalarValue>,
+    ) -> Result<Arc<dyn ExecutionPlan>, Problem> {
+        let fail = |it: DataFusionError| problem_in(sql, &it);
         let create = async |state: &SessionState, logical: &LogicalPlan| {
             let logical = state.optimize(logical).map_err(fail)?;
             guard::check_constants(&logical)?;

@@ -4,6 +4,7 @@
 //! read transaction that told it how long the log is, so what it yields is always one committed state of the file.
 
 pub mod capture;
+mod collation;
 mod connect;
 mod fault;
 mod index;
@@ -25,6 +26,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub(super) use collation::collations;
 pub(super) use run::run;
 pub(super) use sample::sample;
 pub(super) use schema::describe;
