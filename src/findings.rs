@@ -26,9 +26,10 @@ fn words(table: &str, it: &Finding) -> String {
             format!("{table}.{column}: {errors} of {rows} sampled rows would have an error cell, the first: {first}")
         }
         (None, Some(fitting)) => format!(
-            "{table}.{column} says not what it holds and is read as text; all of {rows} sampled rows would be {fitting}"
+            "{table}.{column} has no declared type that says what it holds, so it is read as text; in all of {rows} \
+             sampled rows it could be {fitting}"
         ),
-        (None, None) => format!("{table}.{column} says not what it holds and is read as text"),
+        (None, None) => format!("{table}.{column} has no declared type that says what it holds, so it is read as text"),
     }
 }
 
