@@ -12,17 +12,20 @@
 //! | from there on | nanoseconds, Go |
 //! | 2,000,000 to 3,000,000 | a Julian day (years 763 to 3501), SQLite's julianday() |
 //! | 19000101 to 21001231 | the day it reads as, if there is such a day; with six more digits a time of that day |
-//! | 1000 to 9999 | refused: a year as likely as a second |
+//! | 1000 to 99999, both signs | refused: a year, or days since 1899 (Delphi, .NET) or 1970, as likely as seconds |
 
 use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND, days};
 
 /// 1970-01-01T00:00:00 as a Julian day.
 const EPOCH_JULIAN: f64 = 2_440_587.5;
 
+/// Sizes of numbers that are years or counts of days as likely as seconds of the first day of 1970.
+const UNCLEAR: std::ops::Range<u64> = 1000..100_000;
+
 /// Microseconds since 1970-01-01T00:00:00Z of an integer.
 pub(crate) fn from_integer(value: i64) -> Option<i64> {
     match value.unsigned_abs() {
-        1000..=9999 => None,
+        size if UNCLEAR.contains(&size) => None,
         2_000_000..3_000_000 if value > 0 => from_julian(value as f64),
         size => match written_out(value) {
             Some(instant) => Some(instant),
@@ -49,7 +52,7 @@ pub(crate) fn from_float(value: f64) -> Option<i64> {
         // Doubles of this size have no fractions worth a microsecond, and NaN and infinities are no instants.
         _ => return None,
     };
-    (!(1000.0..10_000.0).contains(&size)).then_some(micros.round() as i64)
+    (!UNCLEAR.contains(&(size as u64))).then_some(micros.round() as i64)
 }
 
 /// To the millisecond, which is all that a double of this size tells, and all that SQLite's functions take.
@@ -99,7 +102,10 @@ mod tests {
         ] {
             assert_eq!(from_integer(value), at(text), "{value}");
         }
-        assert_eq!(from_integer(2024), None);
+        for value in [1000, 2024, -2024, 19_844, 45_413, 99_999] {
+            assert_eq!(from_integer(value), None, "{value}");
+        }
+        assert_eq!(from_integer(100_000), at("1970-01-02 03:46:40"));
         assert_eq!(from_integer(i64::MIN), Some(i64::MIN.div_euclid(1000)));
     }
 
@@ -115,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(from_float(value), at(text), "{value}");
         }
-        for value in [f64::NAN, f64::INFINITY, 1e300, 2024.5] {
+        for value in [f64::NAN, f64::INFINITY, 1e300, 2024.5, 45_413.75, -99_999.5] {
             assert_eq!(from_float(value), None, "{value}");
         }
     }
