@@ -137,8 +137,20 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for view in catalog.views.iter().filter(|it| !it.materialized) {
         lines.push(format!("  {} [not kept]: read by SQL and by other views", view.name));
     }
+    lines.extend(obstacles(&catalog));
     say(&lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `serve` would wait for.
+fn obstacles(catalog: &vantage::catalog::Catalog) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (index, source) in catalog.sources.iter().enumerate() {
+        let tables = catalog.tables.iter().filter(|it| it.source == index).map(|it| it.upstream.clone());
+        let found = vantage::source::obstacles(&source.connector, &tables.collect::<Vec<_>>());
+        notes.extend(found.iter().map(|it| format!("  note: source {} cannot be followed yet: {it}", source.name)));
+    }
+    notes
 }
 
 /// What about a table may surprise: rows that cannot be addressed, comparisons that differ from the owner's.

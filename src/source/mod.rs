@@ -109,6 +109,13 @@ pub fn sample(connector: &Connector, upstream: &str, schema: &Schema) -> Result<
     }
 }
 
+/// What keeps tables of a source from being followed as things are there now, in words, with what to do.
+pub fn obstacles(connector: &Connector, upstream: &[String]) -> Vec<String> {
+    match connector {
+        Connector::Sqlite { path } => sqlite::capture::obstacles(path.as_ref(), upstream),
+    }
+}
+
 /// Runs a source on a thread of its own: a snapshot, or the stream behind `from`. It ends when the link's receiver is
 /// dropped or its stop flag is set.
 pub fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {

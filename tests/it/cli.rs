@@ -39,6 +39,12 @@ fn check_and_explain_say_what_a_view_is() {
     let check = vantage().current_dir(site.root()).args(["check", "--views", "views"]).output().expect("check");
     assert!(check.status.success(), "{}", text_of(&check));
     assert!(text_of(&check).contains("colours [key (colour)]: colour text, items bigint"), "{}", text_of(&check));
+    let waits =
+        "note: source shop cannot be followed yet: table \"items\": not captured; run `vantage capture install`";
+    assert!(text_of(&check).contains(waits), "{}", text_of(&check));
+    site.install_capture("shop.db");
+    let check = vantage().current_dir(site.root()).args(["check", "--views", "views"]).output().expect("check");
+    assert!(check.status.success() && !text_of(&check).contains("note:"), "{}", text_of(&check));
     let explain =
         vantage().current_dir(site.root()).args(["explain", "--views", "views", "colours"]).output().expect("explain");
     assert!(explain.status.success() && text_of(&explain).contains("Aggregate"), "{}", text_of(&explain));

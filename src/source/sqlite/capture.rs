@@ -145,6 +145,25 @@ pub fn status(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
     Ok(Report { path: path.into(), log: identity.map(|it| it.uuid), tables: reports, problems, notes })
 }
 
+/// What keeps the named tables from being followed, in words. That a file or table is not there is for others to say.
+pub(in crate::source) fn obstacles(path: &Path, tables: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in tables {
+        match status(path, std::slice::from_ref(table)) {
+            Ok(report) => {
+                found.extend(report.problems);
+                let open = report.tables.iter().filter(|it| !matches!(it.state, TableState::Captured { .. }));
+                found.extend(open.map(|it| format!("table {:?}: {}", it.table, it.state)));
+            }
+            Err(CaptureError::NoFile(_) | CaptureError::NoTable { .. }) => {}
+            Err(error) => found.push(error.to_string()),
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// Takes the triggers of the named tables away; when none is named, those of all tables and the log with them.
 pub fn remove(path: &Path, tables: &[String]) -> Result<Report, CaptureError> {
     let mut connection = open(path)?;

@@ -8,9 +8,9 @@ use rusqlite::{Connection, OpenFlags};
 
 /// Opens the file at `path`, which must exist, to be read.
 ///
-/// Such a connection never takes a lock that keeps a writer out. It does not write, nor checkpoint when it is closed,
-/// which would lock the whole file; it still needs a file that can be written, because every reader of a WAL file
-/// marks in shared memory how far it reads.
+/// Such a connection takes no lock that keeps a writer out. It does not write, nor checkpoint when it is closed, which
+/// would lock the whole file; it still needs a file that can be written, because every reader of a WAL file marks in
+/// shared memory how far it reads.
 pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     // Whoever reads asks again later.

@@ -1,10 +1,11 @@
-//! What a unique index computes: the text of its expressions and of its WHERE clause, taken from its statement.
+//! What a unique index computes, and generated columns: the text of expressions, taken from the statements that made
+//! the index or the table.
 //!
 //! SQLite's pragmas name the columns of an index, but of an expression they say only that there is one. The text is
 //! cut out by SQLite's rules for tokens and never understood further: whatever it means, the owner's own process
 //! computes it, over the row that is written as over the rows of the table.
 
-/// Something an index computes from one row.
+/// Something computed from one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expression {
     /// As the index has it, but without comments and without the table's name before a column.
@@ -13,6 +14,8 @@ pub(super) struct Expression {
     pub(super) columns: Vec<usize>,
     /// Whether it compares values: then its result depends on the affinity of what it reads.
     pub(super) compares: bool,
+    /// Whether it may read the rowid by one of its own names; only the condition of a partial index can.
+    pub(super) reads_rowid: bool,
 }
 
 /// The parts of an index in its order, and the condition of a partial one.
@@ -48,6 +51,52 @@ pub(super) fn index_text(sql: &str, columns: &[&str]) -> Option<IndexText> {
                 _ => return None,
             };
             return Some(IndexText { parts, filter });
+        }
+    }
+    None
+}
+
+/// Of a `CREATE TABLE` statement, by column, what a generated one is computed by.
+pub(super) fn generated(sql: &str, columns: &[&str]) -> Option<Vec<Option<Expression>>> {
+    let tokens = tokens(sql)?;
+    let list = &tokens[tokens.iter().position(|it| it.text == "(")? + 1..];
+    let mut found = vec![None; columns.len()];
+    let (mut depth, mut start) = (0, 0);
+    for (at, token) in list.iter().enumerate() {
+        match (token.text, depth) {
+            ("," | ")", 0) => {
+                let definition = &list[start..at];
+                let column = definition.first().and_then(|it| it.column(columns));
+                if let (Some(column), Some(computed)) = (column, computed(definition)) {
+                    found[column] = Some(expression(computed, columns)?);
+                }
+                start = at + 1;
+            }
+            ("(", _) => depth += 1,
+            (")", _) => depth -= 1,
+            _ => {}
+        }
+        if token.text == ")" && start == at + 1 {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// What stands in the parentheses behind AS, in the definition of a generated column.
+fn computed<'a, 'b>(definition: &'b [Token<'a>]) -> Option<&'b [Token<'a>]> {
+    let mut depth = 0;
+    let mut start = None;
+    for (at, token) in definition.iter().enumerate() {
+        match token.text {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            _ => {}
+        }
+        match start {
+            None if depth == 0 && token.is_word("AS") => start = Some(at + 2),
+            Some(start) if depth == 0 => return definition.get(start..at),
+            _ => {}
         }
     }
     None
@@ -90,6 +139,12 @@ impl<'a> Token<'a> {
 
     fn is_name(&self) -> bool {
         matches!(self.kind, Kind::Word | Kind::Quoted)
+    }
+
+    /// The column of this name; SQLite ignores the case of ASCII letters.
+    fn column(&self, columns: &[&str]) -> Option<usize> {
+        let name = self.is_name().then(|| self.name())?;
+        columns.iter().position(|it| it.eq_ignore_ascii_case(&name))
     }
 
     /// The name without its quotes.
@@ -166,19 +221,20 @@ fn without_order<'a, 'b>(tokens: &'b [Token<'a>]) -> &'b [Token<'a>] {
 }
 
 fn expression(tokens: &[Token<'_>], columns: &[&str]) -> Option<Expression> {
-    let mut result = Expression { text: String::new(), columns: Vec::new(), compares: false };
-    let mut at = 0;
+    let mut result = Expression { text: String::new(), columns: Vec::new(), compares: false, reads_rowid: false };
+    let (mut at, mut apart) = (0, false);
     while let Some(token) = tokens.get(at) {
+        apart |= token.apart;
         let next = tokens.get(at + 1);
         // Only one table can be meant, and a trigger calls it by another name.
         if token.is_name() && next.is_some_and(|it| it.text == ".") {
             at += 2;
             continue;
         }
-        if token.apart && !result.text.is_empty() {
+        if std::mem::take(&mut apart) && !result.text.is_empty() {
             result.text.push(' ');
         }
-        let column = columns.iter().position(|it| token.is_name() && it.eq_ignore_ascii_case(&token.name()));
+        let column = token.column(columns);
         let is_function = next.is_some_and(|it| it.text == "(");
         match column.filter(|_| !is_function) {
             Some(column) if !result.columns.contains(&column) => result.columns.push(column),
@@ -190,6 +246,7 @@ fn expression(tokens: &[Token<'_>], columns: &[&str]) -> Option<Expression> {
         } else {
             result.text.push_str(token.text);
         }
+        result.reads_rowid |= column.is_none() && ["rowid", "_rowid_", "oid"].iter().any(|it| token.is_word(it));
         result.compares |= compares(token, &tokens[at + 1..]);
         at += 1;
     }
@@ -257,9 +314,23 @@ mod tests {
     #[test]
     fn conditions_lose_the_name_of_their_table() {
         let (parts, filter) =
-            taken_apart("(email ASC, id)WHERE users.deleted_at IS NULL and main.\"users\" . id > 0.5");
+            taken_apart("(email ASC, id)WHERE users.deleted_at IS NULL and main.\"users\" . id > 0.5 OR users.id=1");
         assert_eq!(parts.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["email", "id"]);
-        assert_eq!(filter.as_deref(), Some("deleted_at IS NULL and id > 0.5"));
+        assert_eq!(filter.as_deref(), Some("deleted_at IS NULL and id > 0.5 OR id=1"));
+    }
+
+    #[test]
+    fn generated_columns_are_found_in_their_tables_statement() {
+        let sql = "CREATE TABLE \"t, (\"(id INTEGER PRIMARY KEY, -- AS (no)
+            email VARCHAR(20) DEFAULT ('AS (x)') CHECK (email <> CAST(1 AS TEXT)), deleted_at AS (lower(email) || (id)) STORED,
+            [a\"b] INT GENERATED ALWAYS AS (length(deleted_at)) VIRTUAL NOT NULL, Größe, UNIQUE (email, \"a\"\"b\")) STRICT";
+        let found = generated(sql, &COLUMNS).expect(sql);
+        let found: Vec<_> =
+            found.iter().map(|it| it.as_ref().map(|it| (it.text.as_str(), it.columns.as_slice()))).collect();
+        let expected =
+            [None, None, Some(("lower(email) || (id)", &[1, 0][..])), Some(("length(deleted_at)", &[2][..])), None];
+        assert_eq!(found, expected);
+        assert_eq!(generated("CREATE TABLE t(id, email AS (1)", &COLUMNS), None);
     }
 
     #[test]

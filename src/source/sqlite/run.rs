@@ -26,6 +26,11 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The slow poll, for when file events are lost.
 const SAFETY_POLL: Duration = Duration::from_millis(100);
 
+/// The least time between two looks at a file that changes all the time. SQLite's readers take the lock for writing,
+/// for about a microsecond, when they meet a commit in the act of changing the shared memory: looking more seldom is
+/// all that can be done about it, and makes it a matter of one in many million writes.
+const PACE: Duration = Duration::from_micros(500);
+
 /// Follows the source from `from` on, until the link is closed or told to stop.
 pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let Connector::Sqlite { path } = &spec.connector;
@@ -156,7 +161,11 @@ impl<'a> Follower<'a> {
                 }
                 Some(Found::Events(events, at)) => {
                     head = at;
+                    let found = !events.is_empty();
                     self.send_consistent(link, events, head, seen_at)?;
+                    if found {
+                        thread::sleep(PACE.saturating_sub(seen_at.elapsed()));
+                    }
                     self.wait(watch, version)?;
                 }
             }

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-use super::index::{Expression, index_text};
+use super::index::{self, Expression, index_text};
 use super::types::{Affinity, affinity, is_plain_key};
 
 /// One table.
@@ -31,8 +31,8 @@ pub(super) struct ShapeColumn {
     pub(super) not_null: bool,
     /// Whether REPLACE may put a default in the place of NULL.
     pub(super) has_default: bool,
-    /// GENERATED ALWAYS AS.
-    pub(super) generated: bool,
+    /// Of a generated column, the columns that are not, from which it is computed in the end.
+    pub(super) generated: Option<Vec<usize>>,
     /// Why only its owner can read it: it is computed, at every look, by a function that only its owner has.
     pub(super) unreadable: Option<String>,
 }
@@ -209,8 +209,16 @@ impl Shape {
     /// may not have chosen it yet.
     pub(super) fn known_parts<'a>(&self, unique: &'a Unique) -> Vec<&'a UniquePart> {
         let LogKey::Rowid { alias: Some(rowid) } = self.key else { return unique.parts.iter().collect() };
-        let reads_rowid = |part: &UniquePart| matches!(part, UniquePart::Expression(it) if it.columns.contains(&rowid));
+        let reads_rowid = |part: &UniquePart| match part {
+            UniquePart::Column(it) => it.column != rowid && self.bases(it.column).contains(&rowid),
+            UniquePart::Expression(it) => it.columns.iter().any(|it| self.bases(*it).contains(&rowid)),
+        };
         unique.parts.iter().filter(|it| !reads_rowid(it)).collect()
+    }
+
+    /// The columns that are set when `column` is: itself, or those it is generated from.
+    pub(super) fn bases(&self, column: usize) -> Vec<usize> {
+        self.columns[column].generated.clone().unwrap_or_else(|| vec![column])
     }
 
     /// A unique constraint in words.
@@ -291,13 +299,45 @@ fn columns(connection: &Connection, table: &str) -> Result<(Vec<ShapeColumn>, Ve
             declared: declared[..end].trim().into(),
             not_null: row.get(2)?,
             has_default: row.get(4)?,
-            generated: row.get(5)?,
+            generated: row.get::<_, bool>(5)?.then(Vec::new),
             unreadable: None,
         });
+    }
+    if columns.iter().any(|it| it.generated.is_some()) {
+        find_bases(connection, table, &mut columns)?;
     }
     find_unreadable(connection, table, &mut columns)?;
     primary.sort_unstable();
     Ok((columns, primary.into_iter().map(|it| it.1).collect()))
+}
+
+/// Finds out from which columns the generated ones are computed.
+fn find_bases(connection: &Connection, table: &str, columns: &mut [ShapeColumn]) -> Result<(), NoShape> {
+    let sql: String = connection
+        .prepare_cached("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
+        .query_row([table], |row| row.get(0))?;
+    let names: Vec<&str> = columns.iter().map(|it| it.name.as_str()).collect();
+    let unclear = || NoShape::Refused("the statement of its generated columns is not understood".into());
+    let computed = index::generated(&sql, &names).ok_or_else(unclear)?;
+    for index in 0..columns.len() {
+        if columns[index].generated.is_none() {
+            continue;
+        }
+        let (mut seen, mut left, mut bases) = (vec![index], vec![index], Vec::new());
+        while let Some(column) = left.pop() {
+            match &computed[column] {
+                Some(expression) => {
+                    let new: Vec<_> = expression.columns.iter().filter(|it| !seen.contains(it)).copied().collect();
+                    seen.extend(&new);
+                    left.extend(new);
+                }
+                None if columns[column].generated.is_some() => return Err(unclear()),
+                None => bases.push(column),
+            }
+        }
+        columns[index].generated = Some(bases);
+    }
+    Ok(())
 }
 
 /// Asks SQLite for statements that read the columns, as following the table will.
@@ -313,7 +353,7 @@ fn find_unreadable(connection: &Connection, table: &str, columns: &mut [ShapeCol
     };
     let names: Vec<String> = columns.iter().map(|it| quoted(&it.name)).collect();
     let Some(reason) = refusal(&names)? else { return Ok(()) };
-    for (name, column) in names.into_iter().zip(columns.iter_mut()).filter(|it| it.1.generated) {
+    for (name, column) in names.into_iter().zip(columns.iter_mut()).filter(|it| it.1.generated.is_some()) {
         column.unreadable = refusal(&[name])?;
     }
     if columns.iter().any(|it| it.unreadable.is_some()) { Ok(()) } else { Err(NoShape::Refused(reason)) }
@@ -370,7 +410,7 @@ fn is_plain(unique: &Unique, columns: &[ShapeColumn]) -> bool {
     let is_plain = |part: &UniquePart| match part {
         UniquePart::Column(part) => {
             let column = &columns[part.column];
-            part.is_built_in() && !column.generated && is_plain_key(&column.declared)
+            part.is_built_in() && column.generated.is_none() && is_plain_key(&column.declared)
         }
         UniquePart::Expression(_) => false,
     };

@@ -107,11 +107,12 @@ impl Writer<'_> {
     /// The event of an update that may change one of `columns`. An update that sets none of them does not even
     /// compile the trigger, so it needs no collation or function the trigger uses.
     fn update(&self, time: &str, columns: impl Iterator<Item = usize>) -> String {
-        let mut columns: Vec<_> = columns.collect();
+        let mut columns: Vec<_> = columns.flat_map(|it| self.shape.bases(it)).collect();
         columns.sort_unstable();
         columns.dedup();
-        // A generated column changes without being set.
-        if columns.is_empty() || columns.iter().any(|it| self.shape.columns[*it].generated) {
+        // The rowid has three more names to be set by.
+        let is_rowid = |it: &usize| self.shape.key == LogKey::Rowid { alias: Some(*it) };
+        if columns.is_empty() || columns.iter().any(is_rowid) {
             return format!("{time} UPDATE");
         }
         let names: Vec<_> = columns.iter().map(|it| quoted(&self.shape.columns[*it].name)).collect();
@@ -197,9 +198,28 @@ impl Writer<'_> {
         });
         // With its own condition SQLite finds a partial index again.
         let filter = unique.filter.iter().map(|it| format!("({})", it.text));
-        let mut statements = vec![self.log_where(&equal.chain(filter).collect::<Vec<_>>())];
+        let equal: Vec<_> = equal.chain(filter).chain(self.mention_bases(&parts)).collect();
+        let mut statements = vec![self.log_where(&equal)];
         statements.extend(self.announce_unknown(&parts));
-        Collision { words: self.shape.unique_words(unique), update: self.update("BEFORE", read), moved, statements }
+        let update = match unique.filter.as_ref().is_some_and(|it| it.reads_rowid) {
+            true => "BEFORE UPDATE".into(),
+            false => self.update("BEFORE", read),
+        };
+        Collision { words: self.shape.unique_words(unique), update, moved, statements }
+    }
+
+    /// Conditions that are always true, but name what generated columns are computed from: SQLite gives an update's
+    /// BEFORE triggers only the columns they name, and computes generated ones from these.
+    fn mention_bases(&self, parts: &[&UniquePart]) -> Vec<String> {
+        let read = parts.iter().flat_map(|it| match it {
+            UniquePart::Column(part) => vec![part.column],
+            UniquePart::Expression(it) => it.columns.clone(),
+        });
+        let generated = read.filter_map(|it| self.shape.columns[it].generated.clone());
+        let mut bases: Vec<_> = generated.flatten().map(|it| self.column("NEW", it)).collect();
+        bases.sort_unstable();
+        bases.dedup();
+        bases.iter().map(|it| format!("{it} IS {it}")).collect()
     }
 
     fn collated(&self, row: &str, part: &Part) -> String {

@@ -91,7 +91,7 @@ impl fmt::Display for TableState {
                     some => write!(f, " and, when it sets them, a look-up by each of {}", some.join(", ")),
                 }
             }
-            TableState::Missing => f.write_str("not captured"),
+            TableState::Missing => f.write_str("not captured; run `vantage capture install`"),
             TableState::Drifted { reason } => write!(f, "drifted: {reason}; run `vantage capture install`"),
             TableState::Refused { reason } => write!(f, "refused: {reason}"),
             TableState::Absent => {
