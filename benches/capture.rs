@@ -105,7 +105,8 @@ fn captured() -> (tempfile::TempDir, Connection, SourceSpec) {
     capture::install(&path, &[]).expect("capture");
     let connector = Connector::Sqlite { path: path.to_string_lossy().into_owned() };
     let schema = describe(&connector, "product", &[]).expect("a schema");
-    let tables = vec![TableSpec { table: TableId(0), upstream: "product".into(), schema }];
+    let table = TableId(0);
+    let tables = vec![TableSpec { table, upstream: "product".into(), declared: Vec::new(), schema, copy: true }];
     (directory, owner, SourceSpec { index: 0, name: "owner".into(), connector, tables })
 }
 

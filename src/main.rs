@@ -11,11 +11,12 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Parser;
 use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, HealthArgs, ServeArgs};
-use vantage::catalog::{Catalog, Table};
+use vantage::catalog::{Catalog, Problem, Table};
 use vantage::change::{Schema, counted};
-use vantage::engine::{Engine, EngineError, EngineOptions};
+use vantage::engine::{Engine, EngineError, EngineOptions, Outline};
 use vantage::serve::{self, ServeOptions};
-use vantage::signals::Interruption;
+use vantage::signals::{self, Interruption};
+use vantage::store::Unplanned;
 
 #[global_allocator]
 static ALLOCATOR: metered::Metered<mimalloc::MiMalloc> = metered::Metered::new(mimalloc::MiMalloc);
@@ -89,6 +90,8 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     tracing::info!(%address, "serving; try GET /v1/views");
     let board = Arc::clone(engine.board());
     let interruption = runtime.block_on(Interruption::listen(|| ())).context("cannot listen for signals")?;
+    let reload = engine.reload();
+    runtime.block_on(async { signals::on_hangup(move || reload.request()) }).context("cannot listen for signals")?;
     let served = runtime.block_on(serve::serve(listener, board, serve_options, interruption.wait()));
     let halted = engine.board().halted();
     engine.stop().or_else(|error| match (&error, halted) {
@@ -115,17 +118,19 @@ fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {
 
 /// Everything that can be said about view files without touching any state.
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
+    let (declared, outline) = vantage::engine::plan_directory(&args.views)?;
+    let Outline { catalog, graph, unplanned, problems, .. } = &outline;
     let counts = [
-        counted(catalog.sources.len(), "source"),
-        counted(catalog.tables.len(), "table"),
-        counted(catalog.views.len(), "view"),
-        counted(catalog.indexes.len(), "index"),
+        counted(declared.sources.len(), "source"),
+        counted(declared.tables.len(), "table"),
+        counted(declared.views.len(), "view"),
+        counted(declared.indexes.len(), "index"),
     ];
-    let mut lines = vec![format!("{}: ok", counts.join(", "))];
+    let outcome = if unplanned.is_empty() { "ok".into() } else { format!("{} cannot be planned", unplanned.len()) };
+    let mut lines = vec![format!("{}: {outcome}", counts.join(", "))];
     for (table, node) in catalog.tables.iter().zip(&graph.nodes) {
-        lines.extend(notes(&catalog, table, &node.schema));
-        lines.extend(findings::notes(&catalog, table, &node.schema));
+        lines.extend(notes(catalog, table, &node.schema));
+        lines.extend(findings::notes(catalog, table, &node.schema));
     }
     for view in &graph.views {
         let schema = &graph.nodes[view.node.0].schema;
@@ -139,7 +144,20 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     lines.extend(obstacles(&catalog));
     say(&lines.join("\n"))?;
-    Ok(ExitCode::SUCCESS)
+    print_unplanned(&declared, unplanned, problems);
+    Ok(if unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What cannot be planned and why; mistakes of the view files are shown where they are.
+fn print_unplanned(declared: &Catalog, unplanned: &[Unplanned], problems: &[(String, Problem)]) {
+    for it in unplanned {
+        match problems.iter().find(|(name, _)| *name == it.name) {
+            Some((_, problem)) => eprintln!("{}", problem.render(&declared.files)),
+            None => {
+                eprintln!("error: {}", it.state.complaint(&format!("{} \"{}\"", it.kind, it.name)).unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// What `serve` would wait for.
@@ -176,7 +194,12 @@ fn notes(catalog: &Catalog, table: &Table, schema: &Schema) -> Vec<String> {
 }
 
 fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let (catalog, graph) = vantage::engine::plan_directory(&args.views)?;
+    let (declared, outline) = vantage::engine::plan_directory(&args.views)?;
+    let Outline { catalog, graph, unplanned, problems, .. } = &outline;
+    if let Some(it) = unplanned.iter().find(|it| it.name == args.view) {
+        print_unplanned(&declared, std::slice::from_ref(it), problems);
+        return Ok(ExitCode::FAILURE);
+    }
     if !graph.views.iter().any(|it| it.name == args.view) {
         let names: Vec<&str> = graph.views.iter().map(|it| it.name.as_str()).collect();
         if catalog.views.iter().any(|it| it.name == args.view) {
@@ -187,7 +210,7 @@ fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         }
         bail!("there is no materialized view \"{}\"; there are: {}", args.view, names.join(", "));
     }
-    say(&vantage::plan::explain(&graph, &catalog, &args.view))?;
+    say(&vantage::plan::explain(graph, catalog, &args.view))?;
     Ok(ExitCode::SUCCESS)
 }
 

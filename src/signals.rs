@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first one asks the process to end, a second one ends it at once.
+//! SIGTERM and SIGINT: the first one asks the process to end, a second one ends it at once. SIGHUP asks for something else.
 
 use std::io;
 
@@ -38,4 +38,15 @@ impl Interruption {
         // Without a sender the runtime is ending, and the process with it.
         _ = self.0.wait_for(|asked| *asked).await;
     }
+}
+
+/// Runs `act` at each SIGHUP from now on, within a runtime, instead of ending the process.
+pub fn on_hangup(act: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
 }

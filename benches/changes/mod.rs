@@ -3,6 +3,7 @@
 //! A change is kept in the form a source reads it in (plain values) and becomes an event when it is taken, so that the
 //! time of that last step, which every source has, can be measured too.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::rngs::SmallRng;
@@ -209,6 +210,8 @@ pub(crate) struct Decoder {
     name: String,
     /// How many changes each source has seen.
     positions: Vec<u64>,
+    /// By source, its tables.
+    covers: Vec<Arc<[TableId]>>,
 }
 
 const TABLES: [&str; 6] = ["brands", "categories", "products", "prices", "stock", "reviews"];
@@ -226,6 +229,12 @@ impl Decoder {
             key: Vec::new(),
             name: String::new(),
             positions: vec![0; catalog.sources.len()],
+            covers: (0..catalog.sources.len())
+                .map(|source| {
+                    let tables = catalog.tables.iter().enumerate().filter(|it| it.1.source == source);
+                    tables.map(|it| TableId(it.0)).collect()
+                })
+                .collect(),
         })
     }
 
@@ -263,7 +272,8 @@ impl Decoder {
     fn batch(&mut self, source: usize, events: Vec<Event>, phase: Phase) -> Batch {
         self.positions[source] += events.len() as u64;
         let position = Position { log: format!("generator {source}"), id: self.positions[source], nonce: 0 };
-        Batch { source, events, position, phase, seen_at: Instant::now() }
+        let covers = Arc::clone(&self.covers[source]);
+        Batch { source, events, position, phase, covers, seen_at: Instant::now() }
     }
 
     /// The event, and the index of its source.

@@ -39,6 +39,17 @@ impl Problem {
         self
     }
 
+    /// The problem in one line: where, what, and what to do.
+    pub fn brief(&self, files: &[File]) -> String {
+        let place = self.span.and_then(|span| Some((span, files.get(span.file)?))).map(|(span, file)| {
+            let start = file.text.floor_char_boundary(span.start.min(file.text.len()));
+            let line = file.text[..start].matches('\n').count() + 1;
+            format!("{}:{line}: ", file.path)
+        });
+        let hint = self.hint.as_ref().map(|it| format!(" ({it})"));
+        format!("{}{}{}", place.unwrap_or_default(), self.message, hint.unwrap_or_default())
+    }
+
     /// The problem as a user reads it:
     ///
     /// ```text

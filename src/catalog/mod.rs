@@ -20,6 +20,8 @@ pub(crate) use parse::read_files;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::change::{DataType, RelationId, Schema};
 
 /// Everything the view files declare, in an order in which each object only needs earlier ones.
@@ -35,6 +37,21 @@ pub struct Catalog {
     pub indexes: Vec<Index>,
     /// The text of every file, for error messages.
     pub files: Vec<File>,
+}
+
+impl Catalog {
+    /// The same without the tables, views and indexes of these names; `names` must hold what reads them, too.
+    #[must_use]
+    pub fn without(&self, names: &BTreeSet<String>) -> Catalog {
+        let mut rest = self.clone();
+        rest.tables.retain(|it| !names.contains(&it.name));
+        rest.views.retain(|it| !names.contains(&it.name));
+        rest.indexes.retain(|it| !names.contains(&it.name) && !names.contains(&it.relation));
+        let reads = |view: &View| view.depends_on.iter().find(|it| names.contains(*it)).cloned();
+        let dangling = rest.views.iter().find_map(|it| reads(it).map(|read| (&it.name, read)));
+        assert_eq!(dangling, None, "a view stays although what it reads goes");
+        rest
+    }
 }
 
 /// One SQL file.

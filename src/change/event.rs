@@ -1,6 +1,7 @@
 //! What a source says: rows that are, keys that are gone, and how far it was read.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::counted;
 use super::position::Position;
@@ -30,6 +31,9 @@ pub struct Batch {
     pub position: Position,
     /// Whether it is part of a snapshot or of the stream.
     pub phase: Phase,
+    /// With [`Phase::Streaming`], the tables the position speaks of: every change of these up to it has been sent. What
+    /// is held of the source's other tables is older, and one of them is only named again behind a snapshot of it.
+    pub covers: Arc<[TableId]>,
     /// When the newest transaction in this batch became known to the source reader.
     pub seen_at: std::time::Instant,
 }
@@ -67,7 +71,8 @@ pub enum SourceHealth {
         /// What is in the way.
         reason: String,
     },
-    /// Something only a person can mend (corrupt log row, column gone…); what was read so far stays served.
+    /// Something only a person can mend (a corrupt log, no capture…); what was read so far stays served. What is wrong
+    /// with one table only is told of that table, and the source's other tables are followed on.
     Halted {
         /// What is wrong and what to do.
         reason: String,

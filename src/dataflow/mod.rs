@@ -43,7 +43,7 @@ pub struct Dataflow {
 }
 
 /// Which rows of a node are in memory.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Keeps {
     hashed: bool,
     ordered: bool,
@@ -117,6 +117,27 @@ impl Dataflow {
                 self.live[later] = it.operator.inputs().iter().all(|it| self.live[it.0]);
             }
         }
+    }
+
+    /// Takes `node` out of the steps and forgets its rows, until it is computed anew with [`Dataflow::hydrate`].
+    pub fn suspend(&mut self, node: NodeId) {
+        self.live[node.0] = false;
+        self.relations[node.0].hashed.clear();
+        self.relations[node.0].ordered.clear();
+    }
+
+    /// Takes over the rows of a node of another dataflow that has the same fingerprint, unless they are kept for other
+    /// look-ups there; whether it did.
+    pub fn adopt(&mut self, node: NodeId, other: &mut Dataflow, from: NodeId) -> bool {
+        let (ours, theirs) = (&self.graph.nodes[node.0], &other.graph.nodes[from.0]);
+        let same = ours.fingerprint == theirs.fingerprint
+            && ours.indexes == theirs.indexes
+            && self.keeps[node.0] == other.keeps[from.0]
+            && self.relations[node.0].hashed.remembers() == other.relations[from.0].hashed.remembers();
+        if same {
+            self.relations[node.0] = std::mem::take(&mut other.relations[from.0]);
+        }
+        same
     }
 
     /// Whether `node` takes part in steps.

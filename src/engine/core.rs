@@ -1,6 +1,6 @@
 //! The engine without threads: batches in, published epochs out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::index::IndexWriter;
 use super::options::EngineError;
-use super::recover::{self, CHUNK_ROWS, Registry};
+use super::recover::{self, CHUNK_ROWS};
+use super::registry::{Notes, Registry, register};
 use super::resnapshot::Resnapshot;
 use crate::catalog::Catalog;
 use crate::change::{Batch, Delta, Event, Phase, Position, RelationId, Row, TableId};
@@ -41,6 +42,15 @@ pub(super) struct StoredNode {
     pub(super) served: Vec<usize>,
 }
 
+/// What is gathered for the next epoch.
+#[derive(Debug, Default)]
+struct Pending {
+    events: Vec<Event>,
+    positions: Vec<(String, Position)>,
+    /// Tables whose copy ends with it.
+    gained: Vec<TableId>,
+}
+
 /// The engine without threads. The caller feeds it batches and decides when to sync.
 #[derive(Debug)]
 pub struct Core {
@@ -51,7 +61,15 @@ pub struct Core {
     pub(super) board: Arc<Board>,
     pub(super) registry: Registry,
     pub(super) nodes: Vec<Option<StoredNode>>,
+    /// By node, the tables its rows are computed from.
+    pub(super) below: Vec<BTreeSet<TableId>>,
+    /// What is wrong with single tables, as their sources say.
+    pub(super) halted: HashMap<TableId, String>,
     resnapshots: HashMap<usize, Resnapshot>,
+    /// By source, what its last position covered.
+    covers: HashMap<usize, Arc<[TableId]>>,
+    /// Rows in memory of the plan before this one.
+    pub(super) before: Option<(Dataflow, Arc<Graph>)>,
     times: Times,
     /// Makes what may take long give up: loading, building, and a commit that waits for room on the disk.
     pub(super) stop: Arc<AtomicBool>,
@@ -67,10 +85,33 @@ impl Core {
         options: StoreOptions,
         board: Arc<Board>,
     ) -> Result<Core, EngineError> {
-        let (mut store, epoch) = Store::open(data, options)?;
-        let registry = recover::register(&mut store, &graph)?;
+        let at = |error: StoreError| match error {
+            // These name the directory themselves.
+            StoreError::InUse { .. } | StoreError::NewerFormat { .. } | StoreError::OlderFormat { .. } => error.into(),
+            error => EngineError::Data { path: data.into(), error },
+        };
+        let (store, _) = Store::open(data, options).map_err(at)?;
+        Core::over(store, catalog, graph, board, None)
+    }
+
+    /// The same state for another plan: what is unchanged is kept, in the store and in memory. [`Core::load`] must follow.
+    pub fn replan(self, catalog: Arc<Catalog>, graph: Arc<Graph>) -> Result<Core, EngineError> {
+        let stop = self.stop;
+        let core = Core::over(self.store, catalog, graph, self.board, Some((self.dataflow, self.graph)))?;
+        Ok(Core { stop, times: self.times, ..core })
+    }
+
+    fn over(
+        mut store: Store,
+        catalog: Arc<Catalog>,
+        graph: Arc<Graph>,
+        board: Arc<Board>,
+        before: Option<(Dataflow, Arc<Graph>)>,
+    ) -> Result<Core, EngineError> {
+        let registry = register(&mut store, &graph)?;
         let nodes = recover::stored_nodes(&graph, &registry);
         let dataflow = Dataflow::new(Arc::clone(&graph));
+        let below = (0..graph.nodes.len()).map(|it| recover::tables_below(&graph, NodeId(it))).collect();
         let mut core = Core {
             catalog,
             graph,
@@ -79,65 +120,88 @@ impl Core {
             board,
             registry,
             nodes,
+            below,
+            halted: HashMap::new(),
             resnapshots: HashMap::new(),
+            covers: HashMap::new(),
+            before,
             times: Times::default(),
             stop: Arc::default(),
         };
         core.announce();
-        core.board.publish(epoch);
+        core.board.publish(core.store.epoch());
         Ok(core)
     }
 
     /// Brings what the dataflow looks up into memory and builds what is new and can be built already.
     pub fn load(&mut self) -> Result<(), EngineError> {
         recover::load(self)?;
-        self.build()
+        self.before = None;
+        self.rebuild()
     }
 
     /// The served relations are put on the board.
     fn announce(&mut self) {
-        let relations = recover::served_relations(&self.catalog, &self.graph, &self.registry);
-        for (place, (node, ..)) in relations.iter().enumerate() {
-            if let Some(stored) = &mut self.nodes[node.0] {
-                stored.served.push(place);
-            }
+        let mut relations = Vec::new();
+        for (place, (node, relation)) in recover::served_relations(self).into_iter().enumerate() {
+            self.nodes[node.0].as_mut().expect("what is served is stored").served.push(place);
+            relations.push((relation, self.state_of(node)));
         }
         let plain_views = self.catalog.views.iter().filter(|it| !it.materialized);
         self.board.set_plain_views(plain_views.cloned().collect());
-        self.board.set_relations(relations.into_iter().map(|(_, relation, state)| (relation, state)).collect());
+        self.board.set_relations(relations);
     }
 
-    /// Applies these batches as one epoch (a snapshot of tables that are not served yet: as part of one).
+    /// Applies these batches as one epoch (a snapshot of tables that are not served yet: as part of one). Where a table
+    /// ceases or begins to be covered by its source's position, an epoch ends.
     pub fn apply(&mut self, batches: Vec<Batch>) -> Result<(), EngineError> {
-        let mut events = Vec::new();
-        let mut positions = Vec::new();
-        let mut completed = Vec::new();
-        let mut count = 0;
+        let mut pending = Pending::default();
         for batch in batches {
-            count += batch.events.len() as u64;
-            let source = batch.source;
+            let (source, count) = (batch.source, batch.events.len() as u64);
+            self.times.events += count;
             if let Some(status) = self.board.sources().get(source) {
-                status.events.fetch_add(batch.events.len() as u64, Ordering::Relaxed);
+                status.events.fetch_add(count, Ordering::Relaxed);
             }
-            if let Phase::SnapshotStart(tables) = &batch.phase {
-                // The snapshot is compared with what we hold, so what came before it has to be held first.
-                self.step(std::mem::take(&mut events), std::mem::take(&mut positions), &completed)?;
-                self.begin_snapshot(source, tables)?;
-            }
-            self.admit(source, batch.events, &mut events);
-            if batch.phase == Phase::Streaming {
-                if let Some(resnapshot) = self.resnapshots.remove(&source) {
-                    events.extend(resnapshot.finish());
-                    completed.push(source);
+            match batch.phase {
+                Phase::SnapshotStart(tables) => {
+                    // The snapshot is compared with what we hold, so what came before it has to be held first.
+                    self.step(std::mem::take(&mut pending))?;
+                    self.begin_snapshot(source, &tables)?;
+                    self.admit(source, batch.events, &mut pending.events);
                 }
-                let name = self.catalog.sources[source].name.clone();
-                positions.retain(|(known, _): &(String, Position)| *known != name);
-                positions.push((name, batch.position));
+                Phase::Snapshot => self.admit(source, batch.events, &mut pending.events),
+                Phase::Streaming => self.advance(source, batch, &mut pending)?,
             }
         }
-        self.times.events += count;
-        self.step(events, positions, &completed)?;
-        if completed.is_empty() { Ok(()) } else { self.build() }
+        self.step(pending)
+    }
+
+    /// The source's position moves on to that of the batch, for the tables it covers.
+    fn advance(&mut self, source: usize, batch: Batch, pending: &mut Pending) -> Result<(), EngineError> {
+        // Almost always it covers what it covered before.
+        let same = self.covers.get(&source).is_some_and(|it| Arc::ptr_eq(it, &batch.covers))
+            && !self.resnapshots.contains_key(&source);
+        let lost = if same { Vec::new() } else { self.lost(source, &batch.covers) };
+        if !lost.is_empty() {
+            // What came before belongs to the position that still covers them.
+            self.step(std::mem::take(pending))?;
+            self.lose(&lost)?;
+        }
+        self.admit(source, batch.events, &mut pending.events);
+        let gained = if same { Vec::new() } else { self.gained(source, &batch.covers) };
+        let copy = self.resnapshots.remove(&source).unwrap_or_default();
+        assert!(gained.iter().all(|it| copy.has_begun(*it)), "a table is covered anew only behind a copy of it");
+        pending.events.extend(copy.finish(&batch.covers));
+        self.covers.insert(source, batch.covers);
+        let name = &self.catalog.sources[source].name;
+        pending.positions.retain(|(known, _)| known != name);
+        pending.positions.push((name.clone(), batch.position));
+        if gained.is_empty() {
+            return Ok(());
+        }
+        pending.gained = gained;
+        self.step(std::mem::take(pending))?;
+        self.rebuild()
     }
 
     /// A table that is served will be compared with its copy; one that is not begins empty.
@@ -148,10 +212,9 @@ impl Core {
                 self.resnapshots.entry(source).or_default().begin(*table, keys);
             } else {
                 self.empty(*table)?;
+                self.resnapshots.entry(source).or_default().begin_first(*table);
             }
         }
-        // The source's tables become live with the end of the snapshot, also when none of them is compared.
-        self.resnapshots.entry(source).or_default();
         Ok(())
     }
 
@@ -161,7 +224,7 @@ impl Core {
         for keys in keys.chunks(CHUNK_ROWS) {
             self.check_stop()?;
             let gone = keys.iter().map(|key| Event { table, row: Row::tombstone(key) });
-            self.step(gone.collect(), Vec::new(), &[])?;
+            self.step(Pending { events: gone.collect(), ..Pending::default() })?;
         }
         Ok(())
     }
@@ -183,12 +246,8 @@ impl Core {
         }
     }
 
-    fn step(
-        &mut self,
-        events: Vec<Event>,
-        positions: Vec<(String, Position)>,
-        completed: &[usize],
-    ) -> Result<(), EngineError> {
+    fn step(&mut self, pending: Pending) -> Result<(), EngineError> {
+        let Pending { events, positions, gained } = pending;
         let begin = Instant::now();
         let changes = self.dataflow.step(events);
         self.times.dataflow += begin.elapsed();
@@ -197,12 +256,9 @@ impl Core {
         for (node, deltas) in &changes {
             self.collect(*node, deltas, &mut commit.rows);
         }
-        let catalog = Arc::clone(&self.catalog);
-        for (table, declared) in catalog.tables.iter().enumerate() {
-            if completed.contains(&declared.source) {
-                self.complete(NodeId(table), &mut commit.meta);
-                self.dataflow.set_live(NodeId(table));
-            }
+        for table in gained {
+            self.complete(NodeId(table.0), &mut commit.meta);
+            self.dataflow.set_live(NodeId(table.0));
         }
         if !commit.rows.is_empty() || !commit.positions.is_empty() || !commit.meta.is_empty() {
             self.commit(commit)?;
@@ -212,7 +268,7 @@ impl Core {
     }
 
     /// Records with the coming commit that a node and its indexes, which were written along, are complete.
-    pub(super) fn complete(&mut self, node: NodeId, meta: &mut Vec<(String, Option<Vec<u8>>)>) {
+    pub(super) fn complete(&mut self, node: NodeId, meta: &mut Notes) {
         self.registry.set_live(&self.graph.nodes[node.0].fingerprint, meta);
         for index in self.nodes[node.0].iter().flat_map(|it| &it.indexes) {
             self.registry.set_live(&index.plan.fingerprint, meta);
@@ -265,11 +321,14 @@ impl Core {
     }
 
     /// Changes the state readers see of what this node serves.
-    pub(super) fn set_state(&self, node: NodeId, state: RelationState) {
+    pub(super) fn set_state(&self, node: NodeId, state: &RelationState) {
         let Some(stored) = &self.nodes[node.0] else { return };
         let relations = self.board.relations();
         for place in &stored.served {
-            *relations[*place].1.write().unwrap_or_else(|it| it.into_inner()) = state.clone();
+            let mut known = relations[*place].1.write().unwrap_or_else(|it| it.into_inner());
+            if *known != *state {
+                known.clone_from(state);
+            }
         }
     }
 
@@ -283,12 +342,15 @@ impl Core {
         self.store.syncer()
     }
 
-    /// The position to resume this source from; `None` when it has to be copied (again).
-    pub fn resume_position(&self, source: usize) -> Option<Position> {
-        let tables = self.catalog.tables.iter().enumerate().filter(|(_, table)| table.source == source);
-        let complete = tables.map(|(table, _)| NodeId(table)).all(|node| self.dataflow.is_live(node));
-        let epoch = self.store.epoch();
-        if complete { epoch.positions().get(&self.catalog.sources[source].name).cloned() } else { None }
+    /// How far this source was read; `None` before that.
+    pub fn position(&self, source: usize) -> Option<Position> {
+        self.store.epoch().positions().get(&self.catalog.sources[source].name).cloned()
+    }
+
+    /// Whether all changes of a table up to its source's position are held. Else it has to be copied.
+    pub fn is_covered(&self, table: TableId) -> bool {
+        let fingerprint = &self.graph.nodes[table.0].fingerprint;
+        self.registry.is_live(fingerprint) && self.registry.stands_at(fingerprint).is_none()
     }
 
     /// Where the time went.

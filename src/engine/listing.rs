@@ -48,7 +48,7 @@ impl Listing {
     /// # Errors
     /// [`EngineError::Incomplete`] while the view or the index is being built.
     pub fn first(&self, epoch: &Epoch, leading: &[Datum<'_>], limit: usize) -> Result<Vec<Row>, EngineError> {
-        self.view.check_live()?;
+        self.view.check_readable()?;
         let schema = &self.view.relation().schema;
         let mut prefix = Vec::with_capacity(16 * leading.len());
         for (part, datum) in self.index.key.iter().zip(leading) {

@@ -4,13 +4,17 @@
 //! (tests, benchmarks). An epoch is: batches from the sources → one dataflow step → one commit → published.
 
 mod core;
-mod describe;
+mod coverage;
 mod index;
 mod listing;
+mod memory;
 mod options;
+mod outline;
 mod recover;
+mod registry;
 mod report;
 mod resnapshot;
+mod revise;
 mod run;
 mod view;
 
@@ -20,5 +24,6 @@ mod tests;
 pub use self::core::{Core, Times};
 pub use listing::Listing;
 pub use options::{EngineError, EngineOptions};
-pub use run::{Engine, plan_directory, plan_views};
+pub use outline::{Outline, plan_directory};
+pub use run::{Engine, Reload, plan_views};
 pub use view::View;

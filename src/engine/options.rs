@@ -61,18 +61,16 @@ pub enum EngineError {
         /// What is wrong with them.
         problems: Vec<Problem>,
     },
-    /// A source cannot be described.
-    #[error("source \"{name}\": {reason}")]
-    Source {
-        /// The source's name.
-        name: String,
-        /// What is wrong.
-        reason: String,
-        /// Whether it lies with the source and may go by itself (no such file or table yet, a locked file).
-        transient: bool,
+    /// The data directory cannot be opened.
+    #[error("the data directory {}: {error}{}", path.display(), advice(error))]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: StoreError,
     },
     /// The store failed.
-    #[error(transparent)]
+    #[error("{0}{advice}", advice = advice(.0))]
     Store(#[from] StoreError),
     /// The operating system refused something.
     #[error("{0}")]
@@ -93,4 +91,14 @@ pub enum EngineError {
 
 fn render(files: &[File], problems: &[Problem]) -> String {
     problems.iter().map(|it| it.render(files)).collect::<Vec<_>>().join("\n\n")
+}
+
+/// What a person can do about an error of the store, where it does not say so itself.
+fn advice(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Corrupt(_) => {
+            "; all of it is derived: remove the data directory, and it is built again from the sources"
+        }
+        _ => "",
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
-use crate::change::{SourceHealth, counted};
-use crate::store::{Board, RelationState};
+use crate::change::{SourceHealth, TableId};
+use crate::store::{Board, Unplanned};
 
 /// Between two log lines about the progress of one copy.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -17,12 +17,14 @@ pub(super) struct Reporter {
     board: Arc<Board>,
     /// By source, when the log was last told about it.
     logged: HashMap<usize, Instant>,
+    /// By source, the tables that are halted.
+    halted: HashMap<usize, Vec<(TableId, String)>>,
 }
 
 impl Reporter {
     /// A reporter to this board.
     pub(super) fn new(board: Arc<Board>) -> Reporter {
-        Reporter { board, logged: HashMap::new() }
+        Reporter { board, logged: HashMap::new(), halted: HashMap::new() }
     }
 
     /// Source number `source` is doing like this.
@@ -45,20 +47,46 @@ impl Reporter {
         }
         *known = health;
     }
+
+    /// Tells the log what is new about single tables of a source.
+    pub(super) fn log_halted(&mut self, catalog: &Catalog, source: usize, halted: &[(TableId, String)]) {
+        let before = self.halted.insert(source, halted.to_vec()).unwrap_or_default();
+        let name = &catalog.sources[source].name;
+        let table = |it: &TableId| &catalog.tables[it.0].name;
+        for (at, reason) in halted.iter().filter(|it| !before.contains(it)) {
+            tracing::error!(source = name, table = table(at), "halted: {reason}; what reads other tables goes on");
+        }
+        for (at, _) in before.iter().filter(|old| !halted.iter().any(|it| it.0 == old.0)) {
+            tracing::info!(source = name, table = table(at), "no longer halted");
+        }
+    }
+
+    /// Forgets what was said of single tables: in another plan they have other numbers.
+    pub(super) fn forget_tables(&mut self) {
+        self.halted.clear();
+    }
+
+    /// Puts on the board what could not be planned, and tells the log what is new about it.
+    pub(super) fn set_unplanned(&mut self, unplanned: Vec<Unplanned>) {
+        let before = self.board.unplanned();
+        for it in unplanned.iter().filter(|it| !before.contains(it)) {
+            tracing::warn!("{}", it.state.complaint(&it.name).unwrap_or_default());
+        }
+        self.board.set_unplanned(unplanned);
+    }
 }
 
 /// The first thing that is not ready yet.
-pub(super) fn unready(board: &Board, catalog: &Catalog) -> Option<String> {
+pub(super) fn unready(board: &Board) -> Option<String> {
+    let unplanned = board.unplanned();
+    let mut unplanned = unplanned.iter().filter_map(|it| it.state.complaint(&it.name));
     let relations = board.relations();
-    if relations.is_empty() && !(catalog.tables.is_empty() && catalog.views.is_empty()) {
-        let awaited = unhealthy(board, |it| matches!(it, SourceHealth::Retrying { .. }));
-        return Some(awaited.unwrap_or("the sources have not been described yet".into()));
-    }
-    let building = relations.iter().find_map(|(relation, state)| {
+    let mut relations = relations.iter().filter_map(|(relation, state)| {
         let state = state.read().unwrap_or_else(|it| it.into_inner());
-        incomplete(&relation.name, &state)
+        state.complaint(&relation.name)
     });
-    building.or_else(|| unhealthy(board, |it| *it != SourceHealth::Streaming))
+    let found = unplanned.next().or_else(|| relations.next());
+    found.or_else(|| unhealthy(board, |it| *it != SourceHealth::Streaming))
 }
 
 /// The first source whose health is `wanted`.
@@ -67,16 +95,4 @@ fn unhealthy(board: &Board, wanted: impl Fn(&SourceHealth) -> bool) -> Option<St
         let health = source.health.read().unwrap_or_else(|it| it.into_inner());
         wanted(&health).then(|| format!("source \"{}\" is {health}", source.name))
     })
-}
-
-/// Why a relation in this state may not be read; `None` when it may.
-pub(super) fn incomplete(name: &str, state: &RelationState) -> Option<String> {
-    match state {
-        RelationState::Live => None,
-        RelationState::Building { done, total } => {
-            let rows = total.map_or(String::new(), |it| format!(": {done} of {} done", counted(it as usize, "row")));
-            Some(format!("\"{name}\" is being built{rows}"))
-        }
-        RelationState::Failed { reason } => Some(format!("\"{name}\" cannot be kept: {reason}")),
-    }
 }

@@ -7,10 +7,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::change::{Event, Row, TableId};
 
-/// The served tables of one source that are being copied; their copies end together.
+/// The tables of one source that are being copied; their copies end together.
 #[derive(Debug, Default)]
 pub(super) struct Resnapshot {
+    /// Those that are served already.
     tables: HashMap<TableId, Comparison>,
+    /// All of them.
+    begun: HashSet<TableId>,
 }
 
 /// One table and what its copy has said so far.
@@ -25,6 +28,17 @@ impl Resnapshot {
     /// Begins a copy of `table`, which holds `keys`; an earlier copy of it that has not ended is forgotten.
     pub(super) fn begin(&mut self, table: TableId, keys: HashSet<Vec<u8>>) {
         self.tables.insert(table, Comparison { unseen: keys, differences: HashMap::new() });
+        self.begun.insert(table);
+    }
+
+    /// Begins a copy of `table`, of which nothing is served, so that its rows need not wait.
+    pub(super) fn begin_first(&mut self, table: TableId) {
+        self.begun.insert(table);
+    }
+
+    /// Whether `table` is being copied.
+    pub(super) fn has_begun(&self, table: TableId) -> bool {
+        self.begun.contains(&table)
     }
 
     /// Whether events of `table` have to wait for the end of its copy.
@@ -45,9 +59,11 @@ impl Resnapshot {
         }
     }
 
-    /// Everything that has to change: the differences, and a deletion for every key that was never named.
-    pub(super) fn finish(self) -> Vec<Event> {
-        let changes = self.tables.into_iter().flat_map(|(table, comparison)| {
+    /// Everything that has to change: the differences, and a deletion for every key that was never named. The copy of a
+    /// table that `covers` does not name was given up, and says nothing.
+    pub(super) fn finish(self, covers: &[TableId]) -> Vec<Event> {
+        let whole = self.tables.into_iter().filter(|it| covers.contains(&it.0));
+        let changes = whole.flat_map(|(table, comparison)| {
             let gone = comparison.unseen.into_iter().map(|key| Row::tombstone(&key));
             comparison.differences.into_values().chain(gone).map(move |row| Event { table, row })
         });

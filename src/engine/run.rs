@@ -1,12 +1,11 @@
 //! The running engine: one thread steps the core, one per source feeds it.
 //!
-//! Start-up never waits for a source: a source that cannot be described is tried again with back-off while everything
-//! that is known already is served. Only mistakes in the view files stop the start, before anything is touched.
+//! Start-up never waits for a source: what can be planned is planned, built and served, and what comes later is planned
+//! then. Only mistakes in the view files stop the start, before anything is touched.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -14,12 +13,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
-use super::describe;
+use super::memory::Memory;
 use super::options::{EngineError, EngineOptions};
+use super::outline::{Outline, outline};
 use super::report::{Reporter, unready};
+use super::revise::Reviser;
 use super::view::View;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
+use crate::change::{Batch, Position, Schema, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, TableSpec};
 use crate::store::{Board, Epoch, StoreError};
@@ -28,8 +29,6 @@ use crate::store::{Board, Epoch, StoreError};
 const QUEUED_MESSAGES: usize = 64;
 /// How long the engine thread sleeps at most before it looks at its timers.
 const TICK: Duration = Duration::from_millis(20);
-/// Longest pause between two attempts to describe a source that cannot be reached.
-const MAX_BACK_OFF: Duration = Duration::from_secs(1);
 
 /// A running engine. Dropping it stops it as [`Engine::stop`] does, which also says how it went.
 #[derive(Debug)]
@@ -37,7 +36,24 @@ pub struct Engine {
     board: Arc<Board>,
     catalog: Arc<Catalog>,
     stop: Arc<AtomicBool>,
+    reload: Reload,
     thread: Option<JoinHandle<Result<(), EngineError>>>,
+}
+
+/// Asks a running engine to read its view files again.
+#[derive(Debug, Clone, Default)]
+pub struct Reload(Arc<AtomicBool>);
+
+impl Reload {
+    /// The files are read soon; what becomes of it stands in the log.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it was asked for since the last call.
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
 }
 
 impl Engine {
@@ -48,17 +64,25 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Engine, EngineError> {
         let catalog = Arc::new(options.read_catalog()?);
         let board = Arc::new(Board::new(catalog.sources.iter().map(|it| it.name.clone()).collect()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let core = match describe::tables(&catalog, Some(&options.data)) {
-            Ok(schemas) => Some(open(&catalog, &schemas, &options, &board)?),
-            Err(EngineError::Source { transient: true, .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let (stop, reload) = (Arc::new(AtomicBool::new(false)), Reload::default());
+        let mut memory = Memory::read(&options.data);
+        let outline = outline(&catalog, &memory, |_| None);
+        let mistakes = outline.mistakes(&catalog, &memory);
+        if !mistakes.is_empty() {
+            return Err(EngineError::Views { files: catalog.files.clone(), problems: mistakes });
+        }
+        let mut reporter = Reporter::new(Arc::clone(&board));
+        let (planned, graph) = (Arc::new(outline.catalog), Arc::new(outline.graph));
+        memory.learn(&planned, &outline.schemas);
+        reporter.set_unplanned(outline.unplanned);
+        let core = Core::open(planned, graph, &options.data, options.store.clone(), Arc::clone(&board))?;
+        // Only now is it sure that the directory is ours.
+        memory.write(&catalog, &options.data)?;
         let runner = Runner {
+            reviser: Reviser::new(options.clone(), Arc::clone(&catalog), memory, reload.clone()),
             options,
-            catalog: Arc::clone(&catalog),
             board: Arc::clone(&board),
-            reporter: Reporter::new(Arc::clone(&board)),
+            reporter,
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
@@ -69,7 +93,7 @@ impl Engine {
             .name("engine".into())
             .spawn(move || runner.run_guarded(core))
             .map_err(|error| EngineError::Io(format!("cannot start the engine thread: {error}")))?;
-        Ok(Engine { board, catalog, stop, thread: Some(thread) })
+        Ok(Engine { board, catalog, stop, reload, thread: Some(thread) })
     }
 
     /// Where the endpoints look.
@@ -77,7 +101,12 @@ impl Engine {
         &self.board
     }
 
-    /// What the view files declare.
+    /// A handle to have the view files read again.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
+    /// What the view files declared at the start.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
@@ -91,7 +120,7 @@ impl Engine {
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now() + timeout;
         loop {
-            match unready(&self.board, &self.catalog) {
+            match unready(&self.board) {
                 None => return Ok(()),
                 Some(_) if self.board.halted().is_some() => {
                     return Err(EngineError::Halted(self.board.halted().unwrap_or_default()));
@@ -128,33 +157,10 @@ pub fn plan_views(catalog: &Catalog, schemas: &[Schema]) -> Result<Graph, Engine
     plan::plan(catalog, schemas).map_err(|problems| EngineError::Views { files: catalog.files.clone(), problems })
 }
 
-/// Parses, describes and plans the view files of one directory, touching no state.
-pub fn plan_directory(views: &Path) -> Result<(Catalog, Graph), EngineError> {
-    // Nothing is remembered anywhere, so a source that cannot be reached is an error here.
-    let catalog = EngineOptions::new(views, "").read_catalog()?;
-    let schemas = describe::tables(&catalog, None)?;
-    let graph = plan_views(&catalog, &schemas)?;
-    Ok((catalog, graph))
-}
-
-/// Plans, and only then touches the data directory.
-fn open(
-    catalog: &Arc<Catalog>,
-    schemas: &[Schema],
-    options: &EngineOptions,
-    board: &Arc<Board>,
-) -> Result<Core, EngineError> {
-    let graph = Arc::new(plan_views(catalog, schemas)?);
-    let core = Core::open(Arc::clone(catalog), graph, &options.data, options.store.clone(), Arc::clone(board))?;
-    // Only now is it sure that the directory is ours.
-    describe::remember(catalog, schemas, &options.data)?;
-    Ok(core)
-}
-
 /// What the engine thread owns besides the core.
 struct Runner {
     options: EngineOptions,
-    catalog: Arc<Catalog>,
+    reviser: Reviser,
     board: Arc<Board>,
     reporter: Reporter,
     stop: Arc<AtomicBool>,
@@ -170,7 +176,7 @@ struct Runner {
 
 impl Runner {
     /// Whatever ends the thread other than a stop is put on the board, so that nobody reads stale rows unaware.
-    fn run_guarded(mut self, core: Option<Core>) -> Result<(), EngineError> {
+    fn run_guarded(mut self, core: Core) -> Result<(), EngineError> {
         let board = Arc::clone(&self.board);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run(core)));
         let outcome = outcome.unwrap_or_else(|panic| Err(EngineError::Halted(internal_error(&*panic))));
@@ -181,15 +187,15 @@ impl Runner {
         outcome
     }
 
-    fn run(&mut self, core: Option<Core>) -> Result<(), EngineError> {
-        let Some(mut core) = core.map_or_else(|| self.describe_until_planned(), |core| Ok(Some(core)))? else {
-            return Ok(());
-        };
+    fn run(&mut self, mut core: Core) -> Result<(), EngineError> {
         core.stop = Arc::clone(&self.stop);
-        match core.load().and_then(|()| self.follow_sources(&mut core)) {
-            // Told to stop while it loads, builds, or waits for the disk: what was not done is done by the next start.
-            Ok(()) | Err(EngineError::Stopped) => {}
-            Err(error) => return Err(error),
+        loop {
+            match core.load().and_then(|()| self.follow_sources(&mut core)) {
+                Ok(Some(outline)) => core = self.replan(core, outline)?,
+                // Told to stop while it loads, builds, or waits for the disk: what was not done is done by the next start.
+                Ok(None) | Err(EngineError::Stopped) => break,
+                Err(error) => return Err(error),
+            }
         }
         match core.close() {
             // Nothing is lost: the journal has what the last checkpoint could not take.
@@ -201,8 +207,20 @@ impl Runner {
         }
     }
 
-    /// Runs the threads of the sources and of syncing around the epoch loop.
-    fn follow_sources(&mut self, core: &mut Core) -> Result<(), EngineError> {
+    /// Goes over to another plan on the same state. Readers go on meanwhile, with the epoch that is published.
+    fn replan(&mut self, core: Core, outline: Outline) -> Result<Core, EngineError> {
+        let Outline { catalog, schemas, graph, unplanned, .. } = outline;
+        let core = core.replan(Arc::new(catalog), Arc::new(graph))?;
+        self.reporter.set_unplanned(unplanned);
+        self.reporter.forget_tables();
+        self.reviser.learn(&core.catalog, &schemas)?;
+        self.announced = false;
+        Ok(core)
+    }
+
+    /// Runs the threads of the sources and of syncing around the epoch loop; what is to be planned instead, or `None`
+    /// when told to stop.
+    fn follow_sources(&mut self, core: &mut Core) -> Result<Option<Outline>, EngineError> {
         let (sender, messages) = sync_channel(QUEUED_MESSAGES);
         let stop_sources = Arc::new(AtomicBool::new(false));
         let mut threads = self.spawn_sources(core, &sender, &stop_sources);
@@ -220,35 +238,6 @@ impl Runner {
         outcome
     }
 
-    /// Waits for sources that cannot be described yet. `None`: stopped before that.
-    fn describe_until_planned(&mut self) -> Result<Option<Core>, EngineError> {
-        let mut pause = Duration::from_millis(10);
-        while !self.stop.load(Ordering::Acquire) {
-            match describe::tables(&self.catalog, Some(&self.options.data)) {
-                Ok(schemas) => return open(&self.catalog, &schemas, &self.options, &self.board).map(Some),
-                Err(EngineError::Source { name, reason, .. }) => self.name_awaited(&name, &reason),
-                Err(error) => return Err(error),
-            }
-            std::thread::park_timeout(pause);
-            pause = (pause * 2).min(MAX_BACK_OFF);
-        }
-        Ok(None)
-    }
-
-    /// Says which source is waited for; one that was waited for before may be there by now.
-    fn name_awaited(&mut self, awaited: &str, reason: &str) {
-        for (index, source) in self.catalog.sources.iter().enumerate() {
-            let health = if source.name == awaited {
-                let reason =
-                    format!("{reason}; all views wait, because planning them takes the columns of every table");
-                SourceHealth::Retrying { reason }
-            } else {
-                SourceHealth::Connecting
-            };
-            self.reporter.set_health(index, health);
-        }
-    }
-
     fn spawn_sources(
         &mut self,
         core: &Core,
@@ -256,15 +245,18 @@ impl Runner {
         stop: &Arc<AtomicBool>,
     ) -> Vec<JoinHandle<()>> {
         let mut threads = Vec::new();
-        for (index, source) in self.catalog.sources.iter().enumerate() {
-            let from = core.resume_position(index);
+        self.durable.clear();
+        for (index, source) in core.catalog.sources.iter().enumerate() {
+            let from = core.position(index);
             let durable = Arc::new(Mutex::new(from.clone()));
             self.durable.push(Arc::clone(&durable));
-            let of_source = self.catalog.tables.iter().enumerate().filter(|(_, table)| table.source == index);
+            let of_source = core.catalog.tables.iter().enumerate().filter(|(_, table)| table.source == index);
             let tables = of_source.map(|(table, declared)| TableSpec {
                 table: TableId(table),
                 upstream: declared.upstream.clone(),
+                declared: declared.declared.clone(),
                 schema: core.graph().nodes[table].schema.clone(),
+                copy: !core.is_covered(TableId(table)),
             });
             let spec = SourceSpec {
                 index,
@@ -279,7 +271,7 @@ impl Runner {
     }
 
     /// The epoch loop: take what has arrived, make it one epoch, publish, sync now and then.
-    fn follow(&mut self, core: &mut Core, messages: &Receiver<Message>) -> Result<(), EngineError> {
+    fn follow(&mut self, core: &mut Core, messages: &Receiver<Message>) -> Result<Option<Outline>, EngineError> {
         while !self.stop.load(Ordering::Acquire) {
             let mut arrived = Vec::new();
             match messages.recv_timeout(self.pause()) {
@@ -294,7 +286,7 @@ impl Runner {
                 arrived.push(message);
             }
             self.digest(core, arrived)?;
-            if !self.announced && unready(&self.board, &self.catalog).is_none() {
+            if !self.announced && unready(&self.board).is_none() {
                 self.announced = true;
                 tracing::info!("ready: every view is complete and every source is followed");
             }
@@ -302,8 +294,11 @@ impl Runner {
                 self.unsynced = None;
                 self.request_sync(&core.board().epoch())?;
             }
+            if let Some(outline) = self.reviser.look(core, &mut self.reporter) {
+                return Ok(Some(outline));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// How long to wait for the next message: until the next fsync is due.
@@ -318,7 +313,14 @@ impl Runner {
         for message in arrived {
             match message {
                 Message::Batch(batch) => batches.push(batch),
-                Message::Health(source, health) => self.reporter.set_health(source, health),
+                Message::Health(source, health) => {
+                    self.reporter.set_health(source, health);
+                    core.refresh_states();
+                }
+                Message::Halted(source, halted) => {
+                    self.reporter.log_halted(&core.catalog, source, &halted);
+                    core.set_halted(source, halted);
+                }
                 Message::Current(source, instant) => {
                     current.insert(source, instant);
                 }
@@ -356,7 +358,7 @@ impl Runner {
         let (sender, requests) = sync_channel::<Arc<Epoch>>(1);
         self.sync_requests = Some(sender);
         let (syncer, board) = (core.syncer(), Arc::clone(&self.board));
-        let names: Vec<String> = self.catalog.sources.iter().map(|it| it.name.clone()).collect();
+        let names: Vec<String> = core.catalog.sources.iter().map(|it| it.name.clone()).collect();
         let durable = self.durable.clone();
         std::thread::spawn(move || {
             let sync = || {
@@ -383,7 +385,7 @@ fn internal_error(panic: &(dyn Any + Send)) -> String {
 fn events_of(message: &Message) -> usize {
     match message {
         Message::Batch(batch) => batch.events.len(),
-        Message::Health(..) | Message::Current(..) => 0,
+        Message::Health(..) | Message::Halted(..) | Message::Current(..) => 0,
     }
 }
 

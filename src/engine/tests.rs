@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use super::recover::{Registry, drop_state};
+use super::memory::Memory;
+use super::outline::outline;
+use super::registry::{Registry, drop_state};
 use super::run::plan_views;
-use super::{Core, EngineError, View, describe, recover};
+use super::{Core, EngineError, View, recover};
 use crate::catalog::{Catalog, File, read_files};
 use crate::change::{
     Batch, Column, DataType, Datum, Event, KeyColumn, Phase, Position, Row, RowBuilder, Schema, TableId,
@@ -59,8 +61,14 @@ fn delete(table: TableId, id: i64) -> Event {
 }
 
 fn apply(core: &mut Core, phase: Phase, events: Vec<Event>) {
-    let position = Position { log: "log".into(), id: 1, nonce: 0 };
-    core.apply(vec![Batch { source: 0, events, position, phase, seen_at: Instant::now() }]).unwrap();
+    stream(core, 1, &[ITEMS, TAGS], phase, events);
+}
+
+/// A batch up to a position that covers these tables.
+fn stream(core: &mut Core, id: u64, covers: &[TableId], phase: Phase, events: Vec<Event>) {
+    let position = Position { log: "log".into(), id, nonce: 0 };
+    core.apply(vec![Batch { source: 0, events, position, phase, covers: covers.into(), seen_at: Instant::now() }])
+        .unwrap();
 }
 
 /// The first two columns of all rows of a table or view, by key.
@@ -128,7 +136,7 @@ fn state_that_was_dropped_is_not_promised_whatever_comes_after() {
     let relations = core.board().relations();
     let is_live = |it: &RwLock<RelationState>| *it.read().unwrap() == RelationState::Live;
     assert!(relations.iter().all(|(_, state)| !is_live(state)), "{relations:?}");
-    assert_eq!(core.resume_position(0), None);
+    assert!(!core.is_covered(ITEMS) && !core.is_covered(TAGS));
     apply(&mut core, both(), vec![upsert(ITEMS, 1, 8)]);
     apply(&mut core, Phase::Streaming, Vec::new());
     assert!(relations.iter().all(|(_, state)| is_live(state)), "{relations:?}");
@@ -152,13 +160,113 @@ fn tables_of_one_upstream_table_are_remembered_each_with_its_declaration() {
         read_files(vec![File { path: "views/shop.sql".into(), text }], Vec::new()).unwrap()
     };
     let catalog = read("id BIGINT PRIMARY KEY, b TEXT");
-    let described = describe::tables(&catalog, Some(directory.path())).unwrap();
-    describe::remember(&catalog, &described, directory.path()).unwrap();
+    let described = outline(&catalog, &Memory::default(), |_| None);
+    let mut memory = Memory::default();
+    memory.learn(&described.catalog, &described.schemas);
+    memory.write(&catalog, directory.path()).unwrap();
+    let memory = Memory::read(directory.path());
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(describe::tables(&catalog, Some(directory.path())).unwrap(), described);
+    let remembered = outline(&catalog, &memory, |_| None);
+    assert_eq!((remembered.schemas, remembered.unplanned), (described.schemas, Vec::new()));
     let other = read("id BIGINT PRIMARY KEY, a BIGINT");
-    let refused = describe::tables(&other, Some(directory.path())).unwrap_err();
-    assert!(matches!(refused, EngineError::Source { transient: true, .. }), "{refused}");
+    let partly = outline(&other, &memory, |_| None);
+    assert_eq!(partly.catalog.tables.iter().map(|it| &it.name[..]).collect::<Vec<_>>(), ["whole"]);
+    let [missing] = &partly.unplanned[..] else { panic!("{:?}", partly.unplanned) };
+    assert!(matches!(&missing.state, RelationState::Waiting { reason } if reason.contains("there is no file")));
+}
+
+const JOINED: &str = "CREATE MATERIALIZED VIEW colours AS SELECT a, count(*) AS items FROM items GROUP BY a;
+    CREATE MATERIALIZED VIEW joined AS SELECT t.id, i.a FROM tags t JOIN items i ON i.id = t.a;
+    CREATE INDEX joined_by ON joined (a);";
+
+fn state(core: &Core, name: &str) -> RelationState {
+    let relations = core.board().relations();
+    relations.iter().find(|it| it.0.name == name).unwrap().1.read().unwrap().clone()
+}
+
+fn stands_at(core: &Core, name: &str) -> Option<u64> {
+    match state(core, name) {
+        RelationState::Live => None,
+        RelationState::Stale { stands_at, .. } => Some(stands_at["shop"]),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_a_position_does_not_cover_stands_until_it_is_copied() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), JOINED);
+    let rows_of = |it: &[(i64, i64)]| it.iter().map(|it| upsert(ITEMS, it.0, it.1)).collect::<Vec<_>>();
+    stream(&mut core, 1, &[], both(), rows_of(&[(1, 7), (2, 8)]));
+    stream(&mut core, 2, &[ITEMS, TAGS], Phase::Streaming, vec![upsert(TAGS, 1, 1)]);
+    assert_eq!(rows(&core, "joined"), [(1, 7)]);
+    // The items are lost at position 2; the tags go on. What joins both is left as it was.
+    stream(&mut core, 5, &[TAGS], Phase::Streaming, vec![upsert(TAGS, 2, 2), upsert(TAGS, 1, 2)]);
+    for _ in 0..2 {
+        assert_eq!([rows(&core, "joined"), rows(&core, "colours")], [vec![(1, 7)], vec![(7, 1), (8, 1)]]);
+        assert_eq!(rows(&core, "tags"), [(1, 2), (2, 2)]);
+        for (name, at) in [("items", Some(2)), ("colours", Some(2)), ("joined", Some(2)), ("tags", None)] {
+            assert_eq!(stands_at(&core, name), at, "{name}");
+        }
+        assert!(!core.is_covered(ITEMS) && core.is_covered(TAGS));
+        // The same after a restart.
+        core.close().unwrap();
+        core = open(directory.path(), JOINED);
+    }
+    stream(&mut core, 6, &[TAGS], Phase::Streaming, vec![upsert(TAGS, 3, 3)]);
+    // A copy that is given up says nothing.
+    stream(&mut core, 6, &[], Phase::SnapshotStart(vec![ITEMS]), rows_of(&[(9, 9)]));
+    stream(&mut core, 7, &[TAGS], Phase::Streaming, vec![upsert(TAGS, 4, 2)]);
+    assert_eq!((stands_at(&core, "items"), rows(&core, "items")), (Some(2), vec![(1, 7), (2, 8)]));
+    stream(&mut core, 7, &[], Phase::SnapshotStart(vec![ITEMS]), rows_of(&[(2, 1), (3, 3)]));
+    stream(&mut core, 8, &[ITEMS, TAGS], Phase::Streaming, vec![delete(TAGS, 1)]);
+    for _ in 0..2 {
+        assert_eq!([rows(&core, "items"), rows(&core, "colours")], [vec![(2, 1), (3, 3)], vec![(1, 1), (3, 1)]]);
+        assert_eq!(rows(&core, "joined"), [(2, 1), (3, 3), (4, 1)]);
+        for name in ["items", "colours", "joined", "tags"] {
+            assert_eq!(stands_at(&core, name), None, "{name}");
+        }
+        core.close().unwrap();
+        core = open(directory.path(), JOINED);
+    }
+    let view = View::find(core.board(), "joined").unwrap();
+    let listing = view.listing("joined_by", &["id"]).unwrap();
+    assert_eq!(listing.first(&listing.epoch(), &[Datum::Int(1)], 9).unwrap().len(), 2);
+}
+
+#[test]
+#[should_panic(expected = "only behind a copy")]
+fn no_table_is_covered_anew_without_a_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    stream(&mut core, 2, &[TAGS], Phase::Streaming, Vec::new());
+    stream(&mut core, 3, &[ITEMS, TAGS], Phase::Streaming, Vec::new());
+}
+
+#[test]
+fn another_plan_on_the_same_state_keeps_what_is_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), JOINED);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(TAGS, 1, 1)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    let (kept, gone) = (View::find(core.board(), "joined").unwrap(), View::find(core.board(), "colours").unwrap());
+    let (id, epochs) = (kept.relation().id, core.times().epochs);
+    let views = &JOINED[JOINED.find("CREATE MATERIALIZED VIEW joined").unwrap()..];
+    let (catalog, graph) = planned(&format!("{views} CREATE MATERIALIZED VIEW more AS SELECT id FROM tags;"));
+    core = core.replan(catalog, graph).unwrap();
+    assert!(kept.get(&[Datum::Int(1)]).unwrap().is_some(), "it is read throughout");
+    assert!(matches!(gone.get(&[Datum::Int(7)]), Err(EngineError::Incomplete(_))));
+    core.load().unwrap();
+    assert_eq!(View::find(core.board(), "joined").unwrap().relation().id, id);
+    // Two commits for the rows and the note of the new view, none for what is kept.
+    assert!(core.times().epochs - epochs <= 2, "{} epochs", core.times().epochs - epochs);
+    assert_eq!(rows(&core, "tags"), [(1, 1)]);
+    apply(&mut core, Phase::Streaming, vec![upsert(ITEMS, 1, 9), upsert(TAGS, 2, 1)]);
+    assert_eq!(rows(&core, "joined"), [(1, 9), (2, 9)]);
+    assert_eq!(state(&core, "more"), RelationState::Live);
+    assert!(kept.get(&[Datum::Int(2)]).unwrap().is_some());
 }
 
 #[test]

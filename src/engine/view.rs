@@ -1,23 +1,20 @@
 //! Reading a view from inside the process: a keyed read is a function call.
 
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::Arc;
 
 use crate::catalog::Relation;
 use crate::change::{Datum, Row};
-use crate::store::{Board, Epoch, RelationState};
+use crate::store::{Board, Epoch, RelationState, SharedState};
 
 use super::listing::Listing;
 use super::options::EngineError;
-use super::report::incomplete;
 
 /// A table or view to read rows of by key, always from the newest epoch.
 #[derive(Debug, Clone)]
 pub struct View {
     board: Arc<Board>,
     relation: Relation,
-    state: Arc<RwLock<RelationState>>,
-    /// Set once the relation was seen live, which it stays.
-    live: OnceLock<()>,
+    state: SharedState,
 }
 
 impl View {
@@ -26,22 +23,22 @@ impl View {
         let relations = board.relations();
         let (relation, state) = relations.iter().find(|(relation, _)| relation.name == name)?;
         let (board, relation, state) = (Arc::clone(board), relation.clone(), Arc::clone(state));
-        Some(View { board, relation, state, live: OnceLock::new() })
+        Some(View { board, relation, state })
     }
 
-    /// Refuses to read what is still being built: what is there would be taken for all there is.
-    pub(super) fn check_live(&self) -> Result<(), EngineError> {
-        if self.live.get().is_some() {
+    /// Refuses to read what is not complete: what is there would be taken for all there is. Asked before an epoch is taken,
+    /// so that all rows are in it, and after it was read, so that they were not being replaced meanwhile.
+    pub(super) fn check_readable(&self) -> Result<(), EngineError> {
+        let state = self.state.read().unwrap_or_else(|it| it.into_inner());
+        if state.is_readable() {
             return Ok(());
         }
-        let state = self.state.read().unwrap_or_else(|it| it.into_inner());
-        match incomplete(&self.relation.name, &state) {
-            None => {
-                self.live.get_or_init(|| ());
-                Ok(())
-            }
-            Some(reason) => Err(EngineError::Incomplete(reason)),
-        }
+        Err(EngineError::Incomplete(state.complaint(&format!("\"{}\"", self.relation.name)).unwrap_or_default()))
+    }
+
+    /// How it is doing: whether what is read is current, or how it was before something went wrong.
+    pub fn state(&self) -> RelationState {
+        self.state.read().unwrap_or_else(|it| it.into_inner()).clone()
     }
 
     /// Name, schema and indexes.
@@ -57,19 +54,20 @@ impl View {
     /// The row with this key, one value per key column in key order.
     ///
     /// # Errors
-    /// [`EngineError::Incomplete`] while the view is being built.
+    /// [`EngineError::Incomplete`] while the view is being built or cannot be.
     pub fn get(&self, key: &[Datum<'_>]) -> Result<Option<Row>, EngineError> {
-        // Before the epoch is taken, so that it is one in which the view is complete.
-        self.check_live()?;
-        Ok(self.board.epoch().get(self.relation.id, &self.encode_key(key))?)
+        self.check_readable()?;
+        let row = self.board.epoch().get(self.relation.id, &self.encode_key(key))?;
+        self.check_readable()?;
+        Ok(row)
     }
 
     /// The row with this key as of `epoch`, which must have been published when the view was complete already.
     ///
     /// # Errors
-    /// [`EngineError::Incomplete`] while the view is being built.
+    /// [`EngineError::Incomplete`] while the view is being built or cannot be.
     pub fn get_at(&self, epoch: &Epoch, key: &[Datum<'_>]) -> Result<Option<Row>, EngineError> {
-        self.check_live()?;
+        self.check_readable()?;
         Ok(epoch.get(self.relation.id, &self.encode_key(key))?)
     }
 

@@ -29,7 +29,7 @@ pub use node::{
 };
 pub(crate) use rewrite::has_call;
 pub use scalar::{Arithmetic, Call, Comparison, Program, Scalar};
-pub use views::plan;
+pub use views::{plan, plan_each};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,12 @@ use crate::change::{Column, KeyColumn, Schema, TableId};
 /// Plans every view and index of `catalog`. `tables[i]` is the schema of `catalog.tables[i]`: its columns, hidden ones
 /// last, and its key. All problems are reported, not only the first.
 pub fn plan(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<Problem>> {
+    plan_each(catalog, tables).map_err(|broken| broken.into_iter().map(|it| it.1).collect())
+}
+
+/// Like [`plan`]; each problem comes with the name of the view or index that has it. Of views that read such a view
+/// nothing is said.
+pub fn plan_each(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<(String, Problem)>> {
     let mut planner = Planner::default();
     let mut binder = Binder::new();
     let mut problems = Vec::new();
@@ -37,7 +43,7 @@ pub fn plan(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<Problem>>
         }));
         let planned = planned.unwrap_or_else(|_| Err(Refusal::new("this query is beyond the SQL front end")));
         if let Err(refusal) = planned {
-            problems.push(refusal.into_problem(view));
+            problems.push((view.name.clone(), refusal.into_problem(view)));
             broken.push(&view.name);
         }
     }
@@ -45,7 +51,7 @@ pub fn plan(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<Problem>>
     graph.table_indexes = vec![Vec::new(); catalog.tables.len()];
     for index in catalog.indexes.iter().filter(|it| !broken.contains(&it.relation.as_str())) {
         if let Err(problem) = plan_index(catalog, &mut graph, index) {
-            problems.push(problem);
+            problems.push((index.name.clone(), problem));
         }
     }
     if problems.is_empty() { Ok(graph) } else { Err(problems) }

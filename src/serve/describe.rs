@@ -10,13 +10,15 @@ use super::served::{Served, sources_of};
 use super::snapshot::Snapshot;
 use crate::catalog::View;
 use crate::change::{Collation, KeyColumn, Schema};
+use crate::store::{RelationState, Unplanned};
 
 /// `GET /v1/views`
 pub(crate) fn views(app: &App) -> Result<Response, Problem> {
     let snapshot = &Snapshot::take(&app.board);
     let directory = app.directory();
     let kept = directory.relations.iter().map(|it| describe(app, snapshot, it));
-    let all: Vec<Value> = kept.chain(directory.plain_views.iter().map(describe_plain)).collect();
+    let all = kept.chain(directory.plain_views.iter().map(describe_plain));
+    let all: Vec<Value> = all.chain(directory.unplanned.iter().map(unplanned)).collect();
     let sources = sources_of(directory.relations.iter().map(|it| &**it));
     answer(app, snapshot, &Value::Array(all), &sources)
 }
@@ -44,7 +46,13 @@ fn describe_plain(view: &View) -> Value {
     json!({ "name": view.name, "kind": "plain view", "doc": view.doc, "query": view.query, "reads": view.depends_on })
 }
 
+/// What is declared and could not be planned: nothing is known of its columns.
+fn unplanned(it: &Unplanned) -> Value {
+    json!({ "name": it.name, "kind": it.kind, "doc": it.doc, "status": it.state, "query": it.query })
+}
+
 fn describe(app: &App, snapshot: &Snapshot, served: &Served) -> Value {
+    let state = served.state();
     let relation = &served.relation;
     let schema = &relation.schema;
     let columns = schema.visible_columns().iter().map(|column| {
@@ -69,9 +77,11 @@ fn describe(app: &App, snapshot: &Snapshot, served: &Served) -> Value {
     let key = schema.has_visible_key().then(|| key_columns(schema, &schema.key));
     out.insert("key".into(), json!(key));
     out.insert("indexes".into(), indexes.collect());
-    out.insert("status".into(), json!(served.state()));
+    out.insert("status".into(), json!(state));
     out.insert("sources".into(), sources.collect());
-    out.insert("lag_ms".into(), json!(snapshot.lag_ms(&relation.sources)));
+    // Rows that stand at an earlier position than the epoch are older than its lag tells.
+    let stands = matches!(&state, RelationState::Stale { stands_at, .. } if !stands_at.is_empty());
+    out.insert("lag_ms".into(), json!(snapshot.lag_ms(&relation.sources).filter(|_| !stands)));
     if relation.is_view {
         out.insert("query".into(), json!(relation.query));
     }

@@ -21,7 +21,6 @@ use super::route::{LABELS, Route};
 use super::router::App;
 use super::sql::Load;
 use crate::change::SourceHealth;
-use crate::store::RelationState;
 
 /// Upper bounds in nanoseconds: keyed reads take microseconds, statements up to their time-out.
 const BUCKETS_NS: [u64; 14] = [
@@ -241,13 +240,13 @@ fn board(app: &App, registry: &mut Registry) {
     registry.register("source_events", "Events applied since the start", events);
     registry.register("source_state", "1 for the state each source is in", source_state);
     let relation_state = Family::<StateLabels, Gauge>::default();
-    for served in &app.directory().relations {
-        let state = match served.state() {
-            RelationState::Building { .. } => "building",
-            RelationState::Live => "live",
-            RelationState::Failed { .. } => "failed",
-        };
-        relation_state.get_or_create(&StateLabels { name: served.relation.name.clone(), state }).set(1);
+    let directory = app.directory();
+    for served in &directory.relations {
+        let (name, state) = (served.relation.name.clone(), served.state().word());
+        relation_state.get_or_create(&StateLabels { name, state }).set(1);
+    }
+    for it in directory.unplanned.iter() {
+        relation_state.get_or_create(&StateLabels { name: it.name.clone(), state: it.state.word() }).set(1);
     }
     registry.register("relation_state", "1 for the state each table and view is in", relation_state);
     let flag = |set: bool| {

@@ -193,7 +193,7 @@ pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Respo
         Route::Sql => Box::pin(sql::post(app, asked.head, body)).await,
         Route::Metrics => metrics::metrics(app),
         Route::Livez => Ok(health::livez()),
-        Route::Readyz => Ok(health::readyz(app, asked.known)),
+        Route::Readyz => Ok(health::readyz(app, asked.head, asked.known)),
     };
     result.unwrap_or_else(Problem::into_response)
 }
@@ -202,10 +202,8 @@ pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Respo
 async fn rows(app: &App, asked: Asked<'_>, view: &str, body: Incoming) -> Result<Response, Problem> {
     let directory = app.directory();
     let served = directory.find(&decoded(view)?)?;
-    served.check_live(&app.board)?;
-    // In this order: an epoch that is taken after a relation was found complete has all its rows. And waiting is no work:
-    // it takes no room from others.
-    let snapshot = wait::snapshot_for(&app.board, &app.options, &asked.head.headers).await?;
+    // Waiting is no work: it takes no room from others.
+    let snapshot = wait::snapshot_for(app, &asked.head.headers, std::slice::from_ref(served)).await?;
     let answer = match asked.route {
         // A body that comes slowly takes no room either.
         Route::Batch(_) => Box::pin(batch::batch(app, served, &snapshot.epoch, body)).await,

@@ -2,10 +2,10 @@
 //!
 //! It is rebuilt only when the board's list is replaced, so that a read costs one hash look-up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwapOption;
 use axum::http::StatusCode;
@@ -14,8 +14,8 @@ use super::json;
 use super::problem::Problem;
 use super::snapshot::Origin;
 use crate::catalog::{Relation, View, did_you_mean};
-use crate::change::{Column, Datum, KeyColumn, Row, SourceHealth, counted};
-use crate::store::{Board, Epoch, RelationState};
+use crate::change::{Column, Datum, KeyColumn, Row};
+use crate::store::{Board, Epoch, RelationState, SharedState, Unplanned};
 
 /// How many columns tell which row a message is about, where it has no key to ask for.
 const SHOWN_COLUMNS: usize = 3;
@@ -24,7 +24,7 @@ const SHOWN_COLUMNS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) relation: Relation,
-    pub(crate) state: Arc<RwLock<RelationState>>,
+    pub(crate) state: SharedState,
     /// By visible column, its name as it stands in a JSON object: `"name":`.
     pub(crate) labels: Vec<Box<[u8]>>,
     /// Says of what shape the relation is, so that no tag or cursor of another shape is honoured.
@@ -37,7 +37,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(relation: Relation, state: Arc<RwLock<RelationState>>) -> Served {
+    fn new(relation: Relation, state: SharedState) -> Served {
         let label = |column: &Column| {
             let mut label = Vec::new();
             json::write_text(&column.name, &mut label);
@@ -84,33 +84,16 @@ impl Served {
         self.state.read().unwrap_or_else(|it| it.into_inner()).clone()
     }
 
-    /// Refuses to read what is not complete.
-    pub(crate) fn check_live(&self, board: &Board) -> Result<(), Problem> {
+    /// Refuses to read what is not complete; of what is stale, tells how.
+    pub(crate) fn standing(&self) -> Result<Standing, Problem> {
         let state = self.state.read().unwrap_or_else(|it| it.into_inner());
-        let name = &self.relation.name;
         match &*state {
-            RelationState::Live => Ok(()),
-            RelationState::Building { done, total } => {
-                let halted = self.relation.sources.iter().find_map(|at| {
-                    let source = board.sources().get(*at)?;
-                    let health = source.health.read().unwrap_or_else(|it| it.into_inner());
-                    matches!(*health, SourceHealth::Halted { .. })
-                        .then(|| format!("source {} is {health}", source.name))
-                });
-                if let Some(reason) = halted {
-                    let detail = format!("\"{name}\" could not be built: {reason}");
-                    return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "55000", detail)
-                        .hint("it is built once this is mended; until then asking again does not help"));
-                }
-                let rows =
-                    total.map_or(String::new(), |it| format!(": {done} of {} done", counted(it as usize, "row")));
-                let detail = format!("\"{name}\" is being built{rows}");
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail).hint("ask again shortly"))
+            RelationState::Live => Ok(Standing::default()),
+            RelationState::Stale { stands_at, .. } => {
+                let reason = state.complaint(&format!("\"{}\"", self.relation.name));
+                Ok(Standing { reason, stands_at: stands_at.clone() })
             }
-            RelationState::Failed { reason } => {
-                let detail = format!("\"{name}\" cannot be kept: {reason}");
-                Err(Problem::new(StatusCode::CONFLICT, "55000", detail))
-            }
+            refused => Err(unreadable(&self.relation.name, refused)),
         }
     }
 
@@ -146,33 +129,68 @@ impl Served {
     }
 }
 
+/// How what is read stands to its sources.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Why it is stale; absent when it is not.
+    pub(crate) reason: Option<String>,
+    /// By source, the position the rows stand at, where the epoch is further.
+    pub(crate) stands_at: BTreeMap<String, u64>,
+}
+
+impl Standing {
+    /// What can be said of rows that stand here and there: of each source the earlier position.
+    pub(crate) fn with(mut self, other: Standing) -> Standing {
+        self.reason = self.reason.or(other.reason);
+        for (source, at) in other.stands_at {
+            let known = self.stands_at.entry(source).or_insert(at);
+            *known = at.min(*known);
+        }
+        self
+    }
+}
+
+/// The problem of reading what is in a state in which it has no rows yet.
+fn unreadable(name: &str, state: &RelationState) -> Problem {
+    let name = format!("\"{name}\"");
+    let detail = state.complaint(&name).unwrap_or_else(|| format!("{name} cannot be read"));
+    match state {
+        RelationState::Failed { .. } => Problem::new(StatusCode::CONFLICT, "55000", detail)
+            .hint("it is built as soon as that is mended; GET /readyz lists everything that is amiss"),
+        RelationState::Waiting { .. } => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail)
+            .hint("it is built as soon as what it waits for is there"),
+        _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail).hint("ask again shortly"),
+    }
+}
+
 /// All tables and views.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     pub(crate) relations: Vec<Arc<Served>>,
     by_name: HashMap<String, usize, foldhash::fast::RandomState>,
+    list: Arc<Vec<(Relation, SharedState)>>,
     /// The views that only name a query, in order of dependence.
     pub(crate) plain_views: Arc<Vec<View>>,
+    /// What is declared and could not be planned.
+    pub(crate) unplanned: Arc<Vec<Unplanned>>,
     described: bool,
-    list: Arc<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
 }
 
 impl Directory {
     /// The relations on the board.
     pub(crate) fn new(board: &Board) -> Directory {
-        let (list, plain_views) = (board.relations(), board.plain_views());
-        let served = |(relation, state): &(Relation, Arc<RwLock<RelationState>>)| {
-            Arc::new(Served::new(relation.clone(), Arc::clone(state)))
-        };
+        let (list, plain_views, unplanned) = (board.relations(), board.plain_views(), board.unplanned());
+        let served =
+            |(relation, state): &(Relation, SharedState)| Arc::new(Served::new(relation.clone(), Arc::clone(state)));
         let relations: Vec<Arc<Served>> = list.iter().map(served).collect();
         let by_name = relations.iter().enumerate().map(|(at, it)| (it.relation.name.clone(), at)).collect();
-        let described = !relations.is_empty() || board.sources().is_empty();
-        Directory { relations, by_name, plain_views, described, list }
+        let described = !relations.is_empty() || !unplanned.is_empty() || board.sources().is_empty();
+        Directory { relations, by_name, list, plain_views, unplanned, described }
     }
 
     /// Whether the board still shows these relations.
     pub(crate) fn is_current(&self, board: &Board) -> bool {
-        Arc::ptr_eq(&self.list, &board.relations())
+        Arc::ptr_eq(&self.list, &board.relations()) && Arc::ptr_eq(&self.unplanned, &board.unplanned())
     }
 
     /// The relation called `name`.
@@ -185,7 +203,7 @@ impl Directory {
 
     /// The problem of a name that stands for no table and no materialized view.
     fn missing(&self, name: &str) -> Problem {
-        if let Err(problem) = self.check_described() {
+        if let Some(problem) = self.unplanned(name).or_else(|| self.check_described().err()) {
             return problem;
         }
         if self.plain_views.iter().any(|it| it.name == name) {
@@ -207,6 +225,11 @@ impl Directory {
         }
         let detail = "the tables of the sources are not known yet";
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail).hint("ask again shortly"))
+    }
+
+    /// The problem of reading what is declared under `name` and could not be planned.
+    pub(crate) fn unplanned(&self, name: &str) -> Option<Problem> {
+        self.unplanned.iter().find(|it| it.name == name).map(|it| unreadable(name, &it.state))
     }
 }
 

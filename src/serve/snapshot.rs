@@ -10,13 +10,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 
+use super::problem::Problem;
 use super::read::header_value;
-use super::served::Served;
+use super::served::{Served, Standing};
 use crate::store::{Board, Epoch};
 
 pub(crate) static EPOCH: HeaderName = HeaderName::from_static("vantage-epoch");
 static POSITIONS: HeaderName = HeaderName::from_static("vantage-positions");
 static LAG_MS: HeaderName = HeaderName::from_static("vantage-lag-ms");
+static STALE: HeaderName = HeaderName::from_static("vantage-stale");
 
 /// One epoch as a request sees it.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: Arc<Epoch>,
     /// By source: the Unix time in microseconds until which the epoch has everything; 0 before the first copy.
     current_until_us: Vec<u64>,
+    /// How the relations that are read stand to their sources.
+    pub(crate) standing: Standing,
 }
 
 impl Snapshot {
@@ -31,11 +35,37 @@ impl Snapshot {
     pub(crate) fn take(board: &Board) -> Snapshot {
         // In this order: an epoch that is published in between only has more than is said of it.
         let current_until_us = board.sources().iter().map(|it| it.current_until_us.load(Ordering::Acquire)).collect();
-        Snapshot { current_until_us, epoch: board.epoch() }
+        Snapshot { current_until_us, epoch: board.epoch(), standing: Standing::default() }
     }
 
-    /// How far the epoch may be behind `sources` by now, in milliseconds; `None` when one has not been copied yet.
+    /// The newest epoch, to read `relations` in it.
+    ///
+    /// # Errors
+    /// One of them is not complete.
+    pub(crate) fn of(board: &Board, relations: &[Arc<Served>]) -> Result<Snapshot, Problem> {
+        let standing = || {
+            let mut all = relations.iter().map(|it| it.standing());
+            all.try_fold(Standing::default(), |sum: Standing, it| Ok::<_, Problem>(sum.with(it?)))
+        };
+        // Before: what was complete is so in an epoch that is taken later. After: what ceased to be complete, or to follow
+        // its sources, says so before an epoch shows it. Between the two the worse one counts.
+        let before = standing()?;
+        let snapshot = Snapshot::take(board);
+        Ok(Snapshot { standing: before.with(standing()?), ..snapshot })
+    }
+
+    /// How far what is read includes this source.
+    pub(crate) fn position(&self, source: &str) -> Option<u64> {
+        let epoch = || self.epoch.positions().get(source).map(|it| it.id);
+        self.standing.stands_at.get(source).copied().or_else(epoch)
+    }
+
+    /// How far the epoch may be behind `sources` by now, in milliseconds; `None` when one has not been copied yet, or when
+    /// the rows stand at an earlier position than the epoch.
     pub(crate) fn lag_ms(&self, sources: &[usize]) -> Option<u64> {
+        if !self.standing.stands_at.is_empty() {
+            return None;
+        }
         let untils = sources.iter().filter_map(|at| self.current_until_us.get(*at).copied());
         let until = untils.min().unwrap_or(u64::MAX);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_micros() as u64);
@@ -45,11 +75,14 @@ impl Snapshot {
     /// Describes an answer about one relation. Its headers are kept until an answer is from another epoch.
     pub(crate) fn describe(&self, board: &Board, served: &Served, response: &mut Response) {
         let known = served.origin.load();
-        let origin = match known.as_ref().filter(|it| it.is_of(&self.epoch)) {
+        let is_usual = self.standing.reason.is_none();
+        let origin = match known.as_ref().filter(|it| is_usual && it.is_of(&self.epoch)) {
             Some(origin) => Arc::clone(origin),
             None => {
-                let origin = Arc::new(Origin::new(board, &self.epoch, &served.relation.sources));
-                served.origin.store(Some(Arc::clone(&origin)));
+                let origin = Arc::new(Origin::new(board, self, &served.relation.sources));
+                if is_usual {
+                    served.origin.store(Some(Arc::clone(&origin)));
+                }
                 origin
             }
         };
@@ -58,7 +91,7 @@ impl Snapshot {
 
     /// Describes an answer that depends on `sources`.
     pub(crate) fn describe_sources(&self, board: &Board, sources: &[usize], response: &mut Response) {
-        self.insert(&Origin::new(board, &self.epoch, sources), sources, response);
+        self.insert(&Origin::new(board, self, sources), sources, response);
     }
 
     /// Describes an answer that is about no relation in particular.
@@ -74,6 +107,10 @@ impl Snapshot {
         if let Some(lag) = self.lag_ms(sources) {
             headers.insert(&LAG_MS, HeaderValue::from(lag));
         }
+        if let Some(reason) = &self.standing.reason {
+            // What is not printable ASCII may not stand in a header.
+            headers.insert(&STALE, header_value(reason.escape_default().to_string().replace("\\\"", "\"")));
+        }
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     }
 }
@@ -88,12 +125,13 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    fn new(board: &Board, epoch: &Epoch, sources: &[usize]) -> Origin {
+    fn new(board: &Board, snapshot: &Snapshot, sources: &[usize]) -> Origin {
+        let epoch = &snapshot.epoch;
         let (incarnation, number) = (epoch.incarnation(), epoch.number());
         let mut positions = String::new();
         for name in sources.iter().filter_map(|at| board.sources().get(*at)).map(|it| &it.name) {
             // A source that was not read yet is left out.
-            if let Some(position) = epoch.positions().get(name) {
+            if let Some(position) = snapshot.position(name) {
                 let comma = if positions.is_empty() { "" } else { "," };
                 // Writing to a String cannot fail.
                 let _ = write!(positions, "{comma}{name}@{position}");

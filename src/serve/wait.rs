@@ -1,14 +1,17 @@
 //! `Vantage-After`: a read that waits until the epoch it sees includes what its caller wrote.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::options::ServeOptions;
 use super::problem::Problem;
+use super::router::App;
+use super::served::Served;
 use super::snapshot::Snapshot;
 use crate::change::SourceHealth;
-use crate::store::{Board, Epoch};
+use crate::store::Board;
 
 const DEFAULT_WAIT: Duration = Duration::from_millis(1000);
 /// A source's health changes without a publication; after this time at the latest it is looked at again.
@@ -24,21 +27,22 @@ struct Wanted {
     id: u64,
 }
 
-/// What to read: the newest epoch, once it includes every position the request names.
+/// What to read `relations` in: the newest epoch, once it includes every position the request names.
 pub(crate) async fn snapshot_for(
-    board: &Board,
-    options: &ServeOptions,
+    app: &App,
     headers: &HeaderMap,
+    relations: &[Arc<Served>],
 ) -> Result<Snapshot, Problem> {
+    let (board, options) = (&app.board, &app.options);
     if !headers.contains_key(&AFTER) {
-        return Ok(Snapshot::take(board));
+        return Snapshot::of(board, relations);
     }
     let mut after = Vec::new();
     // Several lines of one header are one list.
     for line in headers.get_all(&AFTER) {
         after.extend(parse_after(board, line.to_str().unwrap_or("?"))?);
     }
-    wait(board, &after, timeout(options, headers)?).await
+    wait(board, &after, timeout(options, headers)?, relations).await
 }
 
 fn parse_after(board: &Board, text: &str) -> Result<Vec<Wanted>, Problem> {
@@ -65,35 +69,44 @@ fn timeout(options: &ServeOptions, headers: &HeaderMap) -> Result<Duration, Prob
     Ok(Duration::from_millis(millis).min(options.max_wait))
 }
 
-async fn wait(board: &Board, after: &[Wanted], timeout: Duration) -> Result<Snapshot, Problem> {
+async fn wait(
+    board: &Board,
+    after: &[Wanted],
+    timeout: Duration,
+    relations: &[Arc<Served>],
+) -> Result<Snapshot, Problem> {
     // Subscribing before the first look makes sure that no publication falls between look and wait.
     let mut published = board.subscribe();
+    let name = |it: &Wanted| &board.sources()[it.source].name;
     let reached = async {
         loop {
             // In this order: a copy that ends in between is in the epoch.
             let copying = after.iter().any(|it| is_copied_again(board, it.source));
-            let snapshot = Snapshot::take(board);
-            if !copying && after.iter().all(|it| position(board, &snapshot.epoch, it.source) >= Some(it.id)) {
-                return snapshot;
+            let snapshot = Snapshot::of(board, relations)?;
+            if !copying && after.iter().all(|it| snapshot.position(name(it)) >= Some(it.id)) {
+                return Ok::<_, Problem>(snapshot);
             }
             // Whether it was a publication that ended the wait does not matter.
             let _ = tokio::time::timeout(LOOK_AGAIN, published.changed()).await;
         }
     };
-    if let Ok(snapshot) = tokio::time::timeout(timeout, reached).await {
-        return Ok(snapshot);
+    if let Ok(outcome) = tokio::time::timeout(timeout, reached).await {
+        return outcome;
     }
-    let epoch = board.epoch();
+    let snapshot = Snapshot::of(board, relations)?;
     let behind = after.iter().filter_map(|it| {
-        let name = &board.sources()[it.source].name;
-        match position(board, &epoch, it.source) {
+        let name = name(it);
+        match snapshot.position(name) {
             _ if is_copied_again(board, it.source) => Some(format!("{name} is being copied again")),
             Some(at) if at < it.id => Some(format!("{name} is at {at}, not yet at {}", it.id)),
             Some(_) => None,
             None => Some(format!("{name} has not been read yet")),
         }
     });
-    let detail = format!("after {} ms {}", timeout.as_millis(), behind.collect::<Vec<_>>().join("; "));
+    let mut detail = format!("after {} ms {}", timeout.as_millis(), behind.collect::<Vec<_>>().join("; "));
+    if let Some(reason) = &snapshot.standing.reason {
+        detail = format!("{detail}; {reason}");
+    }
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "57P03", detail)
         .hint("ask again, or allow more time with Vantage-Timeout-Ms"))
 }
@@ -103,8 +116,4 @@ async fn wait(board: &Board, after: &[Wanted], timeout: Duration) -> Result<Snap
 fn is_copied_again(board: &Board, source: usize) -> bool {
     let health = board.sources()[source].health.read().unwrap_or_else(|it| it.into_inner());
     matches!(*health, SourceHealth::Snapshotting { .. })
-}
-
-fn position(board: &Board, epoch: &Epoch, source: usize) -> Option<u64> {
-    epoch.positions().get(&board.sources()[source].name).map(|it| it.id)
 }

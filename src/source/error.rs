@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// Why a table of a source cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -55,15 +57,15 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// Whether it lies with the source, so that it may pass without a change of what is declared: a service may be
-    /// about to create its file, and then its tables.
+    /// Whether it may pass without anybody's doing: a service may be about to create its file, and then its tables. All
+    /// else needs a person, at the source or at the declaration.
     pub fn is_transient(&self) -> bool {
         match self {
-            SourceError::NoFile(_)
-            | SourceError::NoTable { .. }
-            | SourceError::Refused { .. }
-            | SourceError::Sqlite { .. } => true,
-            SourceError::NoColumn { .. } | SourceError::Key { .. } => false,
+            SourceError::NoFile(_) | SourceError::NoTable { .. } => true,
+            SourceError::Sqlite { error, .. } => {
+                !matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+            }
+            SourceError::Refused { .. } | SourceError::NoColumn { .. } | SourceError::Key { .. } => false,
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Message {
     Batch(Batch),
     /// A change of health.
     Health(usize, SourceHealth),
+    /// The declared tables of a source that are not followed now, each with what is wrong and what to do; the others are.
+    Halted(usize, Vec<(TableId, String)>),
     /// Nothing is waiting at the source as of this instant: everything committed before it has been sent.
     Current(usize, Instant),
 }
@@ -66,10 +68,14 @@ pub struct SourceSpec {
 pub struct TableSpec {
     /// Its number in the catalog.
     pub table: TableId,
-    /// Its name at the source.
+    /// Its name at the source. Several tables may be declared from one.
     pub upstream: String,
+    /// The columns its declaration writes out; empty when it takes those the source has.
+    pub declared: Vec<DeclaredColumn>,
     /// The shape its rows are to be given.
     pub schema: Schema,
+    /// Whether what is held of it lacks rows or changes, so that it has to be copied before it can be followed.
+    pub copy: bool,
 }
 
 /// The schema of table `upstream` of a source: of its `declared` columns, or of all there are when none is declared.
@@ -116,8 +122,8 @@ pub fn obstacles(connector: &Connector, upstream: &[String]) -> Vec<String> {
     }
 }
 
-/// Runs a source on a thread of its own: a snapshot, or the stream behind `from`. It ends when the link's receiver is
-/// dropped or its stop flag is set.
+/// Runs a source on a thread of its own: a snapshot, or the stream behind `from` with snapshots of the tables that need
+/// one. It ends when the link's receiver is dropped or its stop flag is set.
 pub fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
     let name = format!("source {}", spec.name);
     let run = move || {

@@ -1,5 +1,6 @@
 //! The status board: the one place where the engine says how things are and where readers look.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,9 +11,9 @@ use tokio::sync::watch;
 use super::epoch::Epoch;
 use super::stats::StoreStats;
 use crate::catalog::{Relation, View};
-use crate::change::SourceHealth;
+use crate::change::{SourceHealth, counted};
 
-/// Whether a relation may be read.
+/// How a relation is doing, and with it whether it may be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum RelationState {
@@ -23,13 +24,83 @@ pub enum RelationState {
         /// Rows to do, when known.
         total: Option<u64>,
     },
-    /// Complete, and kept up to date.
+    /// It cannot be built before something comes that is away (a file, a table); that is noticed without a restart.
+    Waiting {
+        /// What is waited for.
+        reason: String,
+    },
+    /// Complete, and every change of its sources reaches it.
     Live,
-    /// It cannot be kept; the reason.
+    /// Complete, but changes of its sources do not reach it now: what is read is how it was before.
+    Stale {
+        /// What is wrong and what to do.
+        reason: String,
+        /// By source, the position its rows stand at, where the published epoch is further.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        stands_at: BTreeMap<String, u64>,
+    },
+    /// It cannot be built before a person mends something; that is noticed without a restart.
     Failed {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+impl Default for RelationState {
+    fn default() -> RelationState {
+        RelationState::Building { done: 0, total: None }
+    }
+}
+
+impl RelationState {
+    /// The state in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            RelationState::Building { .. } => "building",
+            RelationState::Waiting { .. } => "waiting",
+            RelationState::Live => "live",
+            RelationState::Stale { .. } => "stale",
+            RelationState::Failed { .. } => "failed",
+        }
+    }
+
+    /// Whether it is complete, as of now or as of before.
+    pub fn is_readable(&self) -> bool {
+        matches!(self, RelationState::Live | RelationState::Stale { .. })
+    }
+
+    /// What is to be said of the relation, which is called `name` in the sentence; `None` when it is live.
+    pub fn complaint(&self, name: &str) -> Option<String> {
+        match self {
+            RelationState::Live => None,
+            RelationState::Building { done, total } => {
+                let rows =
+                    total.map_or(String::new(), |it| format!(": {done} of {} done", counted(it as usize, "row")));
+                Some(format!("{name} is being built{rows}"))
+            }
+            RelationState::Waiting { reason } => Some(format!("{name} waits: {reason}")),
+            RelationState::Stale { reason, .. } => Some(format!("{name} is stale: {reason}")),
+            RelationState::Failed { reason } => Some(format!("{name} cannot be kept: {reason}")),
+        }
+    }
+}
+
+/// The state of one relation, shared by the engine, which sets it, and those who read the relation.
+pub type SharedState = Arc<RwLock<RelationState>>;
+
+/// A declared table, view or index that could not be planned, so that nothing more is known of it than why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unplanned {
+    /// The name.
+    pub name: String,
+    /// `table`, `view` or `index`.
+    pub kind: &'static str,
+    /// The documentation comment.
+    pub doc: String,
+    /// The text of a view's query.
+    pub query: String,
+    /// Waiting or failed, and why.
+    pub state: RelationState,
 }
 
 /// How one source is doing.
@@ -59,8 +130,9 @@ impl SourceStatus {
 pub struct Board {
     epoch: ArcSwap<Epoch>,
     published: watch::Sender<u64>,
-    relations: ArcSwap<Vec<(Relation, Arc<RwLock<RelationState>>)>>,
+    relations: ArcSwap<Vec<(Relation, SharedState)>>,
     plain_views: ArcSwap<Vec<View>>,
+    unplanned: ArcSwap<Vec<Unplanned>>,
     sources: Vec<SourceStatus>,
     store: ArcSwap<StoreStats>,
     /// Set when intake stopped for good (a failed write, say); the reason.
@@ -83,6 +155,7 @@ impl Board {
             published: watch::Sender::new(0),
             relations: ArcSwap::from_pointee(Vec::new()),
             plain_views: ArcSwap::from_pointee(Vec::new()),
+            unplanned: ArcSwap::from_pointee(Vec::new()),
             sources: sources.into_iter().map(status).collect(),
             store: ArcSwap::from_pointee(StoreStats::default()),
             halted: RwLock::new(None),
@@ -108,14 +181,36 @@ impl Board {
     }
 
     /// The served tables and views with their states, in order of dependence.
-    pub fn relations(&self) -> Arc<Vec<(Relation, Arc<RwLock<RelationState>>)>> {
+    pub fn relations(&self) -> Arc<Vec<(Relation, SharedState)>> {
         self.relations.load_full()
     }
 
-    /// Sets what is served.
+    /// Sets what is served. What was served before in the same place keeps its shared state, so that who holds it goes on;
+    /// of what is gone, nobody reads any more.
     pub fn set_relations(&self, relations: Vec<(Relation, RelationState)>) {
-        let shared = relations.into_iter().map(|(relation, state)| (relation, Arc::new(RwLock::new(state)))).collect();
-        self.relations.store(Arc::new(shared));
+        let before = self.relations();
+        let is_same = |a: &Relation, b: &Relation| a.id == b.id && a.name == b.name && a.schema == b.schema;
+        for (gone, state) in before.iter().filter(|old| !relations.iter().any(|new| is_same(&old.0, &new.0))) {
+            let reason = format!("the plan of \"{}\" has just changed; ask again", gone.name);
+            *state.write().unwrap_or_else(|it| it.into_inner()) = RelationState::Waiting { reason };
+        }
+        let shared = relations.into_iter().map(|(relation, state)| {
+            let known = before.iter().find(|old| is_same(&old.0, &relation)).map(|old| Arc::clone(&old.1));
+            let shared = known.unwrap_or_default();
+            *shared.write().unwrap_or_else(|it| it.into_inner()) = state;
+            (relation, shared)
+        });
+        self.relations.store(Arc::new(shared.collect()));
+    }
+
+    /// What is declared besides and could not be planned.
+    pub fn unplanned(&self) -> Arc<Vec<Unplanned>> {
+        self.unplanned.load_full()
+    }
+
+    /// Sets what could not be planned.
+    pub fn set_unplanned(&self, unplanned: Vec<Unplanned>) {
+        self.unplanned.store(Arc::new(unplanned));
     }
 
     /// The views that only name a query (`CREATE VIEW`), in order of dependence.

@@ -41,14 +41,16 @@ pub(super) struct Directory {
 impl Directory {
     /// Opens or creates the directory; also returns the lock, which must live as long as the database.
     pub(super) fn open(path: &Path) -> Result<(Directory, File), StoreError> {
-        std::fs::create_dir_all(path)?;
+        if path.exists() && !path.is_dir() {
+            return Err(StoreError::Storage(format!("{} is a file, not a directory", path.display())));
+        }
+        std::fs::create_dir_all(path).map_err(StoreError::at(path))?;
         let lock = lock(path)?;
-        let durable =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("DURABLE"))?;
+        let durable = open(&path.join("DURABLE"))?;
         // Files of a checkpoint that did not get as far as being taken in; the journal still has their rows.
         let leftovers = path.join("ingest");
         if leftovers.exists() {
-            std::fs::remove_dir_all(&leftovers)?;
+            std::fs::remove_dir_all(&leftovers).map_err(StoreError::at(&leftovers))?;
         }
         Ok((Directory { path: path.to_owned(), durable }, lock))
     }
@@ -74,7 +76,7 @@ impl Directory {
         let file = self.path.join("vantage.json");
         let bytes = match std::fs::read(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read?,
+            read => read.map_err(StoreError::at(&file))?,
         };
         let corrupt = |error: serde_json::Error| StoreError::Corrupt(format!("{}: {error}", file.display()));
         // Another format may say everything else differently.
@@ -93,12 +95,14 @@ impl Directory {
         let note = LastUse { format: FORMAT, incarnation, boot: boot(), clean };
         let text = serde_json::to_vec(&note).map_err(|error| StoreError::Storage(error.to_string()))?;
         let (new, file) = (self.path.join("vantage.json.new"), self.path.join("vantage.json"));
-        let mut written = File::create(&new)?;
-        written.write_all(&text)?;
-        written.sync_all()?;
-        std::fs::rename(&new, &file)?;
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        let write = || {
+            let mut written = File::create(&new)?;
+            written.write_all(&text)?;
+            written.sync_all()?;
+            std::fs::rename(&new, &file)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(StoreError::at(&file))
     }
 
     /// The incarnation and the newest epoch of it that were noted as fsynced.
@@ -122,8 +126,14 @@ pub(super) fn boot() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
+/// Opens or creates a file of the directory, keeping what it holds.
+fn open(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    opened.map_err(StoreError::at(path))
+}
+
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("PID"))?;
+    let mut file = open(&path.join("PID"))?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0)?;

@@ -1,5 +1,7 @@
 //! What can go wrong in the store, coarse enough that the caller knows what to do.
 
+use std::path::Path;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -54,6 +56,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What an error means that the file system gave for `path`.
+    pub(super) fn at(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+        move |error| match StoreError::from(error) {
+            StoreError::Storage(words) => StoreError::Storage(format!("{}: {words}", path.display())),
+            other => other,
+        }
+    }
+
     /// Whether the store can go on after this error.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self, StoreError::Full(_) | StoreError::Misuse(_))

@@ -165,7 +165,7 @@ pub(super) fn trim(directory: &Path, epoch: u64) -> Result<(), StoreError> {
     for pair in segments.windows(2) {
         let ((_, path), (next, _)) = (&pair[0], &pair[1]);
         if *next <= epoch.saturating_add(1) {
-            std::fs::remove_file(path)?;
+            std::fs::remove_file(path).map_err(StoreError::at(path))?;
         }
     }
     Ok(())
@@ -174,21 +174,22 @@ pub(super) fn trim(directory: &Path, epoch: u64) -> Result<(), StoreError> {
 /// Makes every segment survive a power loss as it was found.
 pub(super) fn sync_all(directory: &Path) -> Result<(), StoreError> {
     for (_, path) in segments(directory)? {
-        File::open(path)?.sync_all()?;
+        File::open(&path).and_then(|it| it.sync_all()).map_err(StoreError::at(&path))?;
     }
-    Ok(File::open(directory)?.sync_all()?)
+    File::open(directory).and_then(|it| it.sync_all()).map_err(StoreError::at(directory))
 }
 
 fn create(directory: &Path, epoch: u64) -> Result<Arc<File>, StoreError> {
     // One of this name holds no entry, or recovery would have gone on behind it.
     let path = directory.join(format!("{epoch:020}.log"));
-    Ok(Arc::new(OpenOptions::new().write(true).create(true).truncate(true).open(path)?))
+    let created = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+    Ok(Arc::new(created.map_err(StoreError::at(&path))?))
 }
 
 /// The segments with the first epoch of each, in order.
 fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     let mut segments = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
+    for entry in std::fs::read_dir(directory).map_err(StoreError::at(directory))? {
         let path = entry?.path();
         let stem =
             path.file_stem().and_then(|it| it.to_str()).filter(|_| path.extension().is_some_and(|it| it == "log"));
@@ -221,7 +222,7 @@ struct SegmentReader {
 
 impl SegmentReader {
     fn open(path: &Path) -> Result<SegmentReader, StoreError> {
-        let file = File::open(path)?;
+        let file = File::open(path).map_err(StoreError::at(path))?;
         let (length, name) = (file.metadata()?.len(), path.display().to_string());
         Ok(SegmentReader {
             file: BufReader::with_capacity(1 << 20, file),

@@ -29,7 +29,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, RelationState, SourceStatus};
+pub use board::{Board, RelationState, SharedState, SourceStatus, Unplanned};
 pub use commit::Store;
 pub use database::StoreOptions;
 pub use durability::Syncer;

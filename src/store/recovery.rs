@@ -48,7 +48,7 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
         check_present(&rows.join("CURRENT"), &rows)?;
         check_present(&journal, &journal)?;
     }
-    std::fs::create_dir_all(&journal)?;
+    std::fs::create_dir_all(&journal).map_err(StoreError::at(&journal))?;
     let database = Arc::new(Database::open(&rows, directory.ingest(), options, lock)?);
     let checkpoint = meta::read_checkpoint(&database)?;
     let note = checkpoint.unwrap_or_default();

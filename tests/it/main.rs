@@ -6,6 +6,7 @@ mod crash;
 mod dialect;
 mod embedded;
 mod errors;
+mod faults;
 mod messages;
 mod oracle;
 mod schemas;

@@ -125,7 +125,8 @@ fn schema(table: &Table) -> Schema {
 
 fn batch(events: Vec<Event>, phase: Phase, id: u64) -> Batch {
     let position = Position { log: "slope".into(), id, nonce: 0 };
-    Batch { source: 0, events, position, phase, seen_at: Instant::now() }
+    let covers = (0..5).map(TableId).collect();
+    Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() }
 }
 
 struct Shop {

@@ -52,6 +52,11 @@ impl Hashed {
         Hashed { indexes, remembers, ..Hashed::default() }
     }
 
+    /// Whether the old side can be asked for.
+    pub(crate) fn remembers(&self) -> bool {
+        self.remembers
+    }
+
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.table.len()

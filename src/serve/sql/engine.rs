@@ -313,9 +313,11 @@ fn catalog(directory: &Directory, views: Views) -> Arc<dyn CatalogProviderList> 
         (served.relation.name.clone(), table)
     };
     let tables = directory.relations.iter().map(table).collect();
+    let unplanned = directory.unplanned.iter().filter_map(|it| Some((it.name.clone(), directory.unplanned(&it.name)?)));
+    let unplanned = unplanned.collect();
     let catalog = MemoryCatalogProvider::new();
     // Registering fails only where the kind of catalog does not allow it; this one does.
-    let _ = catalog.register_schema("public", Arc::new(Relations { tables, views }));
+    let _ = catalog.register_schema("public", Arc::new(Relations { tables, views, unplanned }));
     let list = MemoryCatalogProviderList::new();
     list.register_catalog("vantage".into(), Arc::new(catalog));
     Arc::new(list)
@@ -326,6 +328,8 @@ fn catalog(directory: &Directory, views: Views) -> Arc<dyn CatalogProviderList> 
 struct Relations {
     tables: HashMap<String, Arc<dyn TableProvider>>,
     views: Views,
+    /// What is declared and could not be planned, with the problem of reading it.
+    unplanned: HashMap<String, Problem>,
 }
 
 #[async_trait]
@@ -339,7 +343,10 @@ impl SchemaProvider for Relations {
             let inlined = view.inlined().await.map_err(|it| DataFusionError::External(Box::new(it)))?;
             return Ok(Some(inlined));
         }
-        Ok(self.tables.get(name).cloned())
+        match (self.tables.get(name), self.unplanned.get(name)) {
+            (None, Some(problem)) => Err(DataFusionError::External(Box::new(problem.clone()))),
+            (found, _) => Ok(found.cloned()),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -91,16 +91,14 @@ struct Question {
 /// `POST /v1/sql`. From when it is known what is read, problems name it too.
 pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Response, Problem> {
     // Waiting is no work: it takes no room from others.
-    wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
+    wait::snapshot_for(app, &head.headers, &[]).await?;
     // Nor does a body that comes slowly.
     let body = app.body(body).await?;
     let _place = app.place()?;
     let question = question(app, Format::asked(&head.headers)?, &body).await?;
     drop(body);
     let statement = Arc::clone(&question.statement);
-    statement.relations.iter().try_for_each(|it| it.check_live(&app.board))?;
-    // An epoch that is taken after the relations were found complete has all their rows.
-    let snapshot = wait::snapshot_for(&app.board, &app.options, &head.headers).await?;
+    let snapshot = wait::snapshot_for(app, &head.headers, &statement.relations).await?;
     let format = question.format;
     let answer = answer(app, question, Arc::clone(&snapshot.epoch)).await;
     let mut response = answer.map_or_else(Problem::into_response, |body| response(format, body));

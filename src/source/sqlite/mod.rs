@@ -7,6 +7,7 @@ pub mod capture;
 mod collation;
 mod connect;
 mod fault;
+mod fit;
 mod index;
 mod keys;
 mod layout;

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, params_from_iter};
 
 use super::keys::{Keys, Stored};
-use super::schema::{has_key_of, upstream_name};
+use super::schema::upstream_name;
 use super::shape::{LogKey, Part, Shape, quoted};
 use super::types::Affinity;
 use super::value::{Role, cell};
@@ -16,14 +16,10 @@ const CHUNK_ROWS: usize = 10_000;
 /// …or when its rows have this many bytes.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// How to read one followed table.
+/// How to read a table of the file for one declaration.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) table: TableId,
-    pub(super) upstream: String,
-    pub(super) shape: Shape,
-    /// The number under which the log names the table.
-    pub(super) id: i64,
     schema: Schema,
     roles: Vec<Role>,
     point: String,
@@ -31,36 +27,24 @@ pub(super) struct Reader {
     scan_next: String,
     /// How many columns of a scan come before the row's cells: what the next chunk continues behind.
     cursor: usize,
+    count: String,
 }
 
 impl Reader {
-    /// A reader of a table of `shape`, captured under `id`; `Err` names what the declared schema lacks there.
-    pub(super) fn new(spec: &TableSpec, shape: Shape, id: i64) -> Result<Reader, String> {
+    /// A reader of a table of `shape`, which yields the schema of `spec`.
+    pub(super) fn new(spec: &TableSpec, shape: &Shape) -> Reader {
         let schema = spec.schema.clone();
-        if !has_key_of(&schema, &shape) {
-            return Err(format!(
-                "the key of table {:?} is another one now: {}; restart to take the new key",
-                spec.upstream,
-                shape.key_words()
-            ));
-        }
-        let select = |index: usize| {
-            let Some(name) = upstream_name(&schema, index) else {
-                let rowid = if schema.is_tie(index) { shape.rowid_of_null("") } else { shape.rowid_name() };
-                return rowid.ok_or_else(|| format!("table {:?} has no rowid", spec.upstream));
-            };
-            let column = shape.column(name);
-            column.map(|it| quoted(&shape.columns[it].name)).ok_or_else(|| {
-                format!(
-                    "table {:?} no longer has the column {name:?}; put it back, or restart to take the new shape",
-                    spec.upstream
-                )
-            })
+        let select = |index: usize| match upstream_name(&schema, index) {
+            None if schema.is_tie(index) => shape.rowid_of_null("").expect("a key that may be NULL has a rowid beside it"),
+            None => shape.rowid_name().expect("a key that is the rowid has a name"),
+            Some(name) => {
+                quoted(&shape.columns[shape.column(name).expect("a column of the schema is the table's")].name)
+            }
         };
-        let cells = (0..schema.columns.len()).map(select).collect::<Result<Vec<_>, _>>()?.join(", ");
+        let cells = (0..schema.columns.len()).map(select).collect::<Vec<_>>().join(", ");
         let key: Vec<String> = match &shape.key {
             LogKey::Rowid { .. } => shape.rowid_name().into_iter().collect(),
-            LogKey::Columns { parts, .. } => compared(&shape, parts),
+            LogKey::Columns { parts, .. } => compared(shape, parts),
         };
         let equal: Vec<_> = key.iter().enumerate().map(|(place, it)| format!("{it} = ?{}", place + 1)).collect();
         let mut equal = equal.join(" AND ");
@@ -74,11 +58,9 @@ impl Reader {
         let columns = order.join(", ");
         let places: Vec<_> = (1..=order.len()).map(|it| format!("?{it}")).collect();
         let table = quoted(&shape.name);
-        let roles = (0..schema.columns.len()).map(|it| role(&schema, it, &shape)).collect();
-        Ok(Reader {
+        let roles = (0..schema.columns.len()).map(|it| role(&schema, it, shape)).collect();
+        Reader {
             table: spec.table,
-            upstream: spec.upstream.clone(),
-            id,
             roles,
             point: format!("SELECT {cells} FROM {table} WHERE {equal}"),
             scan_first: format!("SELECT {columns}, {cells} FROM {table} ORDER BY {columns} LIMIT {CHUNK_ROWS}"),
@@ -87,9 +69,16 @@ impl Reader {
                 places.join(", ")
             ),
             cursor: order.len(),
-            shape,
+            count: format!("SELECT count(*) FROM {table}"),
             schema,
-        })
+        }
+    }
+
+    /// Prepares every statement, so that what this connection cannot read is known before anything is promised.
+    pub(super) fn prepare(&self, connection: &Connection) -> rusqlite::Result<()> {
+        [&self.point, &self.scan_first, &self.scan_next]
+            .into_iter()
+            .try_for_each(|it| connection.prepare_cached(it).map(drop))
     }
 
     /// Appends the current row, or the tombstone, of every key in `keys`.
@@ -145,8 +134,7 @@ impl Reader {
 
     /// How many rows the table has.
     pub(super) fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
-        let sql = format!("SELECT count(*) FROM {}", quoted(&self.shape.name));
-        connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|it| it as u64)
+        connection.query_row(&self.count, [], |row| row.get::<_, i64>(0)).map(|it| it as u64)
     }
 
     /// Builds the row whose first cell is column `first` of `row`.

@@ -1,10 +1,12 @@
 //! The life of a running SQLite source: open, verify, copy or resume, follow; and again from the top after a fault.
 //!
 //! A fault never ends the source: it becomes a health state, and the file is tried again with back-off, so that
-//! whatever the owner mends is noticed without a restart.
+//! whatever the owner mends is noticed without a restart. What is wrong with one table halts what is declared from it,
+//! and the file's other tables are followed on; when it is mended, it is copied again as a difference.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,17 +16,18 @@ use super::connect::open_to_read;
 use super::fault::Fault;
 use super::layout::Layout;
 use super::log::{self, Head};
-use super::shape::ShapeColumn;
 use super::stream::{self, Found, Reach};
 use super::watch::{FileId, Watch};
 use crate::catalog::Connector;
-use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth};
-use crate::source::{Link, Message, SourceSpec};
+use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth, TableId};
+use crate::source::{Link, Message, SourceSpec, TableSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
 const LAST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The slow poll, for when file events are lost.
 const SAFETY_POLL: Duration = Duration::from_millis(100);
+/// How long a table rests whose rows could not be read.
+const TABLE_REST: Duration = Duration::from_secs(10);
 
 /// The least time between two looks at a file that changes all the time. SQLite's readers take the lock for writing,
 /// for about a microsecond, when they meet a commit in the act of changing the shared memory: looking more seldom is
@@ -36,7 +39,7 @@ pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let Connector::Sqlite { path } = &spec.connector;
     let path = PathBuf::from(path);
     let mut watch = Watch::new(&path);
-    let mut life = Life::new(from.unwrap_or_default());
+    let mut life = Life::new(spec, from.unwrap_or_default());
     let mut back_off = FIRST_BACK_OFF;
     while !link.stopped() {
         life.healthy = false;
@@ -49,6 +52,12 @@ pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
             Err(Fault::Stopped) | Ok(()) => return,
             Err(Fault::Retry(reason)) => SourceHealth::Retrying { reason },
             Err(Fault::Halt(reason)) => SourceHealth::Halted { reason },
+            Err(Fault::Table(tables, reason)) => {
+                let until = Instant::now() + TABLE_REST;
+                life.pending.extend(&tables);
+                life.resting.extend(tables.into_iter().map(|it| (it, (reason.clone(), until))));
+                continue;
+            }
         };
         if life.tell(spec, link, health).is_err() {
             return;
@@ -70,29 +79,57 @@ fn pause(link: &Link, time: Duration) {
 pub(super) struct Life {
     /// The position of the last consistent batch.
     pub(super) position: Position,
-    /// The readers whose tables were begun to be copied behind that batch: an attempt that was given up may have copied
-    /// them in part.
-    pub(super) unfinished: BTreeSet<usize>,
-    /// The columns of the newest layout that was accepted.
-    columns: Option<Vec<Vec<ShapeColumn>>>,
+    /// What that position does not speak of: what was never copied, was not followed meanwhile, or was begun to be
+    /// copied behind that batch (an attempt that was given up may have copied it in part).
+    pub(super) pending: BTreeSet<TableId>,
+    /// What the position was last said to speak of.
+    covered: BTreeSet<TableId>,
+    /// Tables whose rows could not be read: why, and until when they are left alone.
+    resting: BTreeMap<TableId, (String, Instant)>,
     health: Option<SourceHealth>,
+    /// What was last told of single tables.
+    halted: BTreeMap<TableId, String>,
+    added: BTreeMap<String, Vec<String>>,
     /// Whether the last attempt came as far as following the log.
     healthy: bool,
 }
 
 impl Life {
-    fn new(position: Position) -> Life {
-        Life { position, unfinished: BTreeSet::new(), columns: None, health: None, healthy: false }
+    fn new(spec: &SourceSpec, position: Position) -> Life {
+        let needs_copy = |it: &&TableSpec| it.copy || position.log.is_empty();
+        let (pending, covered): (Vec<_>, Vec<_>) = spec.tables.iter().partition(needs_copy);
+        let ids = |tables: Vec<&TableSpec>| tables.into_iter().map(|it| it.table).collect();
+        Life {
+            pending: ids(pending),
+            covered: ids(covered),
+            position,
+            resting: BTreeMap::new(),
+            health: None,
+            halted: BTreeMap::new(),
+            added: BTreeMap::new(),
+            healthy: false,
+        }
     }
 
-    /// Refuses a layout with other declared types than the rows sent so far were read by: the engine takes new types
-    /// only when it starts.
-    fn accept(&mut self, layout: &Layout) -> Result<(), Fault> {
-        if let Some(reason) = self.columns.as_ref().and_then(|it| layout.retyped(it)) {
-            return Err(Fault::Halt(reason));
-        }
-        self.columns = Some(layout.columns());
-        Ok(())
+    /// Verifies the file, except for the tables that rest. From then on the position speaks of no table that is halted,
+    /// and one that was halted comes back with a copy only.
+    fn verify(&mut self, connection: &Connection, spec: &SourceSpec, path: &Path) -> Result<Layout, Fault> {
+        let resting = self.resting.iter().map(|(table, (reason, _))| (*table, reason.clone())).collect();
+        let layout = Layout::verify(connection, spec, path, &resting)?;
+        self.pending.extend(layout.halted.keys());
+        Ok(layout)
+    }
+
+    /// Whether a table has rested long enough; then it is tried again.
+    fn wake(&mut self) -> bool {
+        let resting = self.resting.len();
+        self.resting.retain(|_, (_, until)| Instant::now() < *until);
+        self.resting.len() < resting
+    }
+
+    /// What is followed and has to be copied before a position speaks of it.
+    fn to_copy(&self, layout: &Layout) -> BTreeSet<TableId> {
+        layout.covers.iter().copied().filter(|it| self.pending.contains(it)).collect()
     }
 
     fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
@@ -101,6 +138,23 @@ impl Life {
         }
         self.health = Some(health.clone());
         link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
+    }
+
+    /// Tells what of the layout concerns single tables.
+    fn tell_tables(&mut self, spec: &SourceSpec, link: &Link, layout: &Layout) -> Result<(), Fault> {
+        if self.added != layout.added {
+            self.added.clone_from(&layout.added);
+            for (table, columns) in &layout.added {
+                let (source, columns) = (&spec.name, columns.join(", "));
+                tracing::warn!(source, table, columns, "new columns are not followed; a restart or SIGHUP takes them");
+            }
+        }
+        if self.halted == layout.halted {
+            return Ok(());
+        }
+        self.halted.clone_from(&layout.halted);
+        let halted = layout.halted.clone().into_iter().collect();
+        link.sender.send(Message::Halted(spec.index, halted)).map_err(|_| Fault::Stopped)
     }
 }
 
@@ -112,8 +166,8 @@ pub(super) struct Follower<'a> {
     pub(super) connection: Connection,
     file: FileId,
     pub(super) layout: Layout,
-    /// The end of the log before each table was last copied.
-    pub(super) copied: Vec<i64>,
+    /// The end of the log before a table was last copied.
+    pub(super) copied: BTreeMap<TableId, i64>,
     pub(super) builder: RowBuilder,
 }
 
@@ -126,14 +180,15 @@ impl<'a> Follower<'a> {
         connection.execute_batch("PRAGMA mmap_size = 0")?;
         connection.set_prepared_statement_cache_capacity(64 + 4 * spec.tables.len());
         let transaction = connection.unchecked_transaction()?;
-        let layout = Layout::verify(&connection, spec, path)?;
+        life.wake();
+        let layout = life.verify(&connection, spec, path)?;
         transaction.finish()?;
-        life.accept(&layout)?;
-        let copied = vec![0; layout.readers.len()];
+        let copied = BTreeMap::new();
         Ok(Follower { spec, path, life, connection, file, layout, copied, builder: RowBuilder::new() })
     }
 
     fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
+        self.life.tell_tables(self.spec, link, &self.layout)?;
         let mut head = self.resume(link)?;
         loop {
             if link.stopped() {
@@ -142,7 +197,7 @@ impl<'a> Follower<'a> {
             self.check_file()?;
             let version = self.data_version()?;
             let seen_at = Instant::now();
-            let doubtful = self.changed_schema()?;
+            let doubtful = self.changed_schema(link)?;
             if !doubtful.is_empty() {
                 self.copy(link, &doubtful)?;
                 continue;
@@ -153,7 +208,7 @@ impl<'a> Follower<'a> {
                 Some(Found::WentBack(reason)) => {
                     head = self.copy_all(link, Some(format!("source-went-back: {reason}")))?;
                 }
-                Some(Found::Copy(readers)) => self.copy(link, &readers)?,
+                Some(Found::Copy(tables)) => self.copy(link, &tables)?,
                 Some(Found::TooMany) => head = self.copy_all(link, None)?,
                 Some(Found::Slice(events, at)) => {
                     head = at;
@@ -181,7 +236,7 @@ impl<'a> Follower<'a> {
 
     /// One look at the log behind `head`; `None` when the layout is no longer the file's.
     fn look(&mut self, head: Head) -> Result<Option<Found>, Fault> {
-        let all_copied = self.life.unfinished.len() == self.layout.readers.len();
+        let all_copied = self.layout.covers.iter().all(|it| self.life.pending.contains(it));
         let reach = if all_copied { Reach::Slice } else { Reach::End };
         self.read(|it| {
             if !it.is_schema_current()? {
@@ -195,10 +250,13 @@ impl<'a> Follower<'a> {
     /// Sends what a look found up to the end of the log; nothing, when nothing is new.
     fn send_consistent(&mut self, link: &Link, events: Vec<Event>, head: Head, seen_at: Instant) -> Result<(), Fault> {
         let position = Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce };
-        if !events.is_empty() || position != self.life.position || !self.life.unfinished.is_empty() {
+        let covers: BTreeSet<TableId> = self.layout.covers.iter().copied().collect();
+        let copied = !self.life.pending.is_disjoint(&covers);
+        if !events.is_empty() || position != self.life.position || copied || covers != self.life.covered {
             self.life.position = position.clone();
             self.send(link, events, position, Phase::Streaming, seen_at)?;
-            self.life.unfinished.clear();
+            self.life.pending.retain(|it| !covers.contains(it));
+            self.life.covered = covers;
         }
         self.life.healthy = true;
         self.tell(link, SourceHealth::Streaming)?;
@@ -217,10 +275,10 @@ impl<'a> Follower<'a> {
         };
         let doubtful = match version.parse() {
             Ok(version) => self.layout.doubtful_since(version),
-            Err(_) => (0..self.layout.readers.len()).collect(),
+            Err(_) => self.layout.covers.to_vec(),
         };
         let head = Head { id: position.id as i64, nonce: position.nonce };
-        let copy: BTreeSet<usize> = self.life.unfinished.iter().copied().chain(doubtful).collect();
+        let copy: BTreeSet<TableId> = self.life.to_copy(&self.layout).into_iter().chain(doubtful).collect();
         if !copy.is_empty() {
             self.copy(link, &Vec::from_iter(copy))?;
         }
@@ -234,27 +292,29 @@ impl<'a> Follower<'a> {
             self.tell(link, SourceHealth::Retrying { reason })?;
         }
         let head = self.read(|it| it.head())?;
-        let all: Vec<_> = (0..self.layout.readers.len()).collect();
+        let all = self.layout.covers.to_vec();
         self.copy(link, &all)?;
         Ok(head)
     }
 
-    /// Verifies the layout again when the schema changed, and returns the tables to copy.
-    fn changed_schema(&mut self) -> Result<Vec<usize>, Fault> {
+    /// Verifies the layout again when the schema changed or a table has rested, and returns what is to be copied.
+    fn changed_schema(&mut self, link: &Link) -> Result<Vec<TableId>, Fault> {
+        let rested = self.life.wake();
         let layout = self.read(|it| {
-            if log::schema_version(&it.connection)? == it.layout.schema_version {
+            if !rested && log::schema_version(&it.connection)? == it.layout.schema_version {
                 return Ok(None);
             }
-            Layout::verify(&it.connection, it.spec, it.path).map(Some)
+            it.life.verify(&it.connection, it.spec, it.path).map(Some)
         })?;
         let Some(layout) = layout else { return Ok(Vec::new()) };
         if layout.uuid != self.layout.uuid {
             return Err(Fault::Retry("the change log was created anew".into()));
         }
-        self.life.accept(&layout)?;
         let doubtful = layout.doubtful(&self.layout);
+        self.life.tell_tables(self.spec, link, &layout)?;
+        let copy = self.life.to_copy(&layout).into_iter().chain(doubtful).collect::<BTreeSet<_>>();
         self.layout = layout;
-        Ok(doubtful)
+        Ok(copy.into_iter().collect())
     }
 
     /// Inside a read transaction: fails when the layout is not the one of this transaction.
@@ -301,7 +361,8 @@ impl<'a> Follower<'a> {
         if link.stopped() {
             return Err(Fault::Stopped);
         }
-        let batch = Batch { source: self.spec.index, events, position, phase, seen_at };
+        let covers = if phase == Phase::Streaming { Arc::clone(&self.layout.covers) } else { Arc::default() };
+        let batch = Batch { source: self.spec.index, events, position, phase, covers, seen_at };
         link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
     }
 

@@ -58,22 +58,6 @@ pub(super) fn upstream_name(schema: &Schema, index: usize) -> Option<&str> {
     if index < schema.visible { Some(name) } else { name.strip_prefix(KEY_PREFIX) }
 }
 
-/// Whether rows of `schema` have the key of `shape`: the same columns under the same collations, in the same order.
-pub(super) fn has_key_of(schema: &Schema, shape: &Shape) -> bool {
-    let has_tie = schema.key.iter().any(|it| schema.is_tie(it.column));
-    if has_tie != shape.rowid_of_null("").is_some() {
-        return false;
-    }
-    let key = schema.key.iter().filter(|it| !schema.is_tie(it.column));
-    let key = key.map(|it| (upstream_name(schema, it.column), schema.columns[it.column].collation));
-    let Some(parts) = shape.key_parts() else { return key.eq([(None, Collation::Binary)]) };
-    key.clone().count() == parts.len()
-        && key.zip(&parts).all(|((name, collated), part)| {
-            let upstream = &shape.columns[part.column].name;
-            name.is_some_and(|it| it.eq_ignore_ascii_case(upstream)) && collated == collation(part)
-        })
-}
-
 /// The schema of a table of this shape.
 pub(super) fn schema(shape: &Shape, declared: &[DeclaredColumn]) -> Result<Schema, SourceError> {
     let chosen: Vec<(usize, Column)> = if declared.is_empty() {

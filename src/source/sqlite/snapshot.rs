@@ -7,29 +7,31 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::run::Follower;
-use crate::change::{Phase, SourceHealth};
+use crate::change::{Phase, SourceHealth, TableId};
 use crate::source::Link;
 
 /// Progress is told this often.
 const TELL: Duration = Duration::from_millis(200);
 
 impl Follower<'_> {
-    /// Copies the tables of `readers`. Batches carry the position of the last consistent batch, so that a crash in
-    /// between begins again.
-    pub(super) fn copy(&mut self, link: &Link, readers: &[usize]) -> Result<(), Fault> {
+    /// Copies these tables. Batches carry the position of the last consistent batch, so that a crash in between begins
+    /// again.
+    pub(super) fn copy(&mut self, link: &Link, tables: &[TableId]) -> Result<(), Fault> {
         let head = self.read(|it| it.head())?;
-        readers.iter().for_each(|it| self.copied[*it] = head.id);
+        self.copied.extend(tables.iter().map(|it| (*it, head.id)));
         let mut total = 0;
-        for index in readers {
-            total += self.read(|it| Ok(it.layout.readers[*index].count(&it.connection)?))?;
+        for table in tables {
+            total += self.read(|it| {
+                let (followed, reader) = it.layout.find(*table);
+                reader.count(&it.connection).map_err(|error| Fault::of_table(error, || followed.declared()))
+            })?;
         }
-        let tables = readers.iter().map(|it| self.layout.readers[*it].table).collect();
-        self.life.unfinished.extend(readers);
-        let mut phase = Phase::SnapshotStart(tables);
+        self.life.pending.extend(tables);
+        let mut phase = Phase::SnapshotStart(tables.to_vec());
         let mut rows = 0;
         self.tell(link, SourceHealth::Snapshotting { rows, total: Some(total) })?;
         let mut told = Instant::now();
-        for index in readers {
+        for table in tables {
             let mut after = None;
             loop {
                 let seen_at = Instant::now();
@@ -37,7 +39,9 @@ impl Follower<'_> {
                 let next = self.read(|it| {
                     it.check_schema()?;
                     let Follower { connection, layout, builder, .. } = it;
-                    Ok(layout.readers[*index].chunk(connection, after.as_deref(), builder, &mut events)?)
+                    let (followed, reader) = layout.find(*table);
+                    let chunk = reader.chunk(connection, after.as_deref(), builder, &mut events);
+                    chunk.map_err(|error| Fault::of_table(error, || followed.declared()))
                 })?;
                 rows += events.len() as u64;
                 self.send(link, events, self.life.position.clone(), phase, seen_at)?;

@@ -1,16 +1,16 @@
 //! One look at the log: the keys touched since a position, and what became of them, in one read transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow};
 
 use super::fault::Fault;
 use super::keys::Keys;
-use super::layout::Layout;
+use super::layout::{Followed, Layout};
 use super::log::{Head, KEPT};
 use super::shape::{LogKey, Shape};
-use crate::change::{Event, RowBuilder};
+use crate::change::{Event, RowBuilder, TableId};
 
 /// A log that names more keys than this is not read key by key: the tables are copied again, in chunks.
 const MANY: usize = 1_000_000;
@@ -36,19 +36,19 @@ pub(super) enum Found {
     Slice(Vec<Event>, Head),
     /// The line of our position is gone or another one, or later ones are missing: this is not the log we read.
     WentBack(String),
-    /// These readers' tables must be copied.
-    Copy(Vec<usize>),
+    /// These must be copied.
+    Copy(Vec<TableId>),
     /// More keys than can be looked up at once.
     TooMany,
 }
 
-/// Reads the log behind `from`; must run inside a read transaction. `copied[i]` is the end of the log before table
-/// `i` was last copied: announcements up to there are settled.
+/// Reads the log behind `from`; must run inside a read transaction. `copied` is the end of the log before a table was
+/// last copied: announcements up to there are settled.
 pub(super) fn read(
     connection: &Connection,
     layout: &Layout,
     from: Head,
-    copied: &[i64],
+    copied: &BTreeMap<TableId, i64>,
     reach: Reach,
     builder: &mut RowBuilder,
 ) -> Result<Found, Fault> {
@@ -99,19 +99,19 @@ pub(super) fn read(
 /// What the lines read so far touch.
 struct Touched<'a> {
     layout: &'a Layout,
-    copied: &'a [i64],
-    /// By reader, the keys.
+    copied: &'a BTreeMap<TableId, i64>,
+    /// By table of the layout, the keys.
     keys: Vec<Keys>,
-    /// The readers whose tables are to be copied.
-    announced: BTreeSet<usize>,
-    /// The reader of the last line: the next one is often of the same table.
+    /// What is to be copied.
+    announced: BTreeSet<TableId>,
+    /// The table of the last line: the next one is often of the same.
     last: Option<usize>,
     scratch: Vec<u8>,
 }
 
 impl<'a> Touched<'a> {
-    fn new(layout: &'a Layout, copied: &'a [i64]) -> Touched<'a> {
-        let keys = layout.readers.iter().map(|_| Keys::default()).collect();
+    fn new(layout: &'a Layout, copied: &'a BTreeMap<TableId, i64>) -> Touched<'a> {
+        let keys = layout.tables.iter().map(|_| Keys::default()).collect();
         Touched { layout, copied, keys, announced: BTreeSet::new(), last: None, scratch: Vec::new() }
     }
 
@@ -126,13 +126,13 @@ impl<'a> Touched<'a> {
             self.announce(row, head.id, -table)?;
             return Ok(head);
         }
-        let readers = &self.layout.readers;
-        if self.last.is_none_or(|it| readers[it].id != table) {
-            self.last = readers.iter().position(|it| it.id == table);
+        let tables = &self.layout.tables;
+        if self.last.is_none_or(|it| tables[it].id != table) {
+            self.last = tables.iter().position(|it| it.id == table);
         }
         match self.last {
             Some(index) => {
-                let collected = collect(row, &readers[index].shape, &mut self.keys[index], &mut self.scratch);
+                let collected = collect(row, &tables[index].shape, &mut self.keys[index], &mut self.scratch);
                 collected.map_err(|it| it.unwrap_or_else(|| corrupt(row, "its key is not of the table's kind")))?;
             }
             None => self.check_known(row, table)?,
@@ -142,8 +142,9 @@ impl<'a> Touched<'a> {
 
     /// A line that tells readers to copy a table; 0 stands for all tables.
     fn announce(&mut self, row: &SqlRow<'_>, id: i64, table: i64) -> Result<(), Fault> {
-        let named = self.layout.readers.iter().enumerate().filter(|(_, it)| table == 0 || it.id == table);
-        self.announced.extend(named.map(|it| it.0).filter(|index| id > self.copied[*index]));
+        let named = self.layout.tables.iter().filter(|it| table == 0 || it.id == table).flat_map(Followed::declared);
+        let is_settled = |it: &TableId| self.copied.get(it).is_some_and(|copied| id <= *copied);
+        self.announced.extend(named.filter(|it| !is_settled(it)));
         if table == 0 { Ok(()) } else { self.check_known(row, table) }
     }
 
@@ -161,11 +162,14 @@ impl<'a> Touched<'a> {
         self.keys.iter().map(Keys::len).sum()
     }
 
-    /// What became of every key.
-    fn look_up(&mut self, connection: &Connection, builder: &mut RowBuilder) -> rusqlite::Result<Vec<Event>> {
+    /// What became of every key, for every declaration of its table.
+    fn look_up(&mut self, connection: &Connection, builder: &mut RowBuilder) -> Result<Vec<Event>, Fault> {
         let mut events = Vec::with_capacity(self.keys());
-        for (reader, keys) in self.layout.readers.iter().zip(&mut self.keys) {
-            reader.look_up(connection, keys, builder, &mut events)?;
+        for (table, keys) in self.layout.tables.iter().zip(&mut self.keys) {
+            for reader in &table.readers {
+                let done = reader.look_up(connection, keys, builder, &mut events);
+                done.map_err(|error| Fault::of_table(error, || table.declared()))?;
+            }
         }
         Ok(events)
     }

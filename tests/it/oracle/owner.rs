@@ -44,7 +44,8 @@ impl Owner {
 
     /// Runs one random statement; one that violates a constraint changes nothing, as it would for its owner.
     pub(super) fn change(&mut self, rng: &mut SmallRng) {
-        let (table, _) = pick(rng, &self.tables).clone();
+        let owned: Vec<&Table> = self.tables.iter().map(|it| &it.0).filter(|it| it.is_owners()).collect();
+        let table = (*pick(rng, &owned)).clone();
         let statement = match rng.random_range(0..10) {
             0..6 => self.insert(rng, &table),
             6..9 => update(rng, &table),
@@ -117,7 +118,7 @@ fn rows(connection: &Connection, table: &Table, schema: &Schema, erring: bool) -
     let mut columns: Vec<String> = table.fields.iter().map(|it| it.name.clone()).collect();
     columns.extend(table.hidden());
     let mut statement = connection
-        .prepare_cached(&format!("SELECT {} FROM main.{}", columns.join(", "), table.name))
+        .prepare_cached(&format!("SELECT {} FROM main.{}", columns.join(", "), table.upstream))
         .expect("valid query");
     let mut builder = RowBuilder::new();
     let mut cursor = statement.query([]).expect("readable table");

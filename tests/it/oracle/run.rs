@@ -15,6 +15,7 @@ use vantage::store::{Board, RelationState, StoreOptions};
 
 use super::check::{recomputed, served};
 use super::owner::Owner;
+use super::pick;
 use super::schema::{Kind, Table};
 use super::views::{self, View};
 
@@ -110,7 +111,11 @@ struct Case<'d> {
 /// Runs one case; panics where a view differs from its query.
 pub(super) fn case(rng: &mut SmallRng) -> Totals {
     let directory = tempfile::tempdir().expect("temporary directory");
-    let tables: Vec<Table> = (0..rng.random_range(1..4)).map(|number| Table::random(rng, number)).collect();
+    let mut tables: Vec<Table> = (0..rng.random_range(1..4)).map(|number| Table::random(rng, number)).collect();
+    if rng.random_bool(0.3) {
+        let again = pick(rng, &tables).clone().twin(rng);
+        tables.push(again);
+    }
     let mut owner = Owner::new(&tables);
     owner.erring = rng.random_bool(0.1);
     let mut case =
@@ -201,7 +206,7 @@ impl Case<'_> {
         std::fs::create_dir_all(&directory).expect("views directory");
         let mut text = String::from("CREATE SOURCE owner WITH (connector = 'sqlite', path = 'unused.db');\n");
         for table in &self.tables {
-            text += &format!("CREATE TABLE {0} FROM owner TABLE '{0}';\n", table.name);
+            text += &format!("CREATE TABLE {} FROM owner TABLE '{}';\n", table.name, table.upstream);
         }
         for view in &self.views {
             let kind = if view.plain { "VIEW" } else { "MATERIALIZED VIEW" };
@@ -225,7 +230,7 @@ impl Case<'_> {
             panic!("{}", problems.iter().map(|it| it.render(&files)).collect::<Vec<_>>().join("\n"))
         });
         let schemas = catalog.tables.iter().map(|declared| {
-            let table = self.tables.iter().find(|it| it.name == declared.upstream).expect("declared table");
+            let table = self.tables.iter().find(|it| it.name == declared.name).expect("declared table");
             table.schema()
         });
         let schemas = schemas.collect();
@@ -318,7 +323,8 @@ impl Case<'_> {
     fn batch(&mut self, events: Vec<Event>, phase: Phase) -> Batch {
         self.position += 1;
         let position = Position { log: "case".into(), id: self.position, nonce: 0 };
-        Batch { source: 0, events, position, phase, seen_at: Instant::now() }
+        let covers = (0..self.tables.len()).map(TableId).collect();
+        Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() }
     }
 
     fn apply(&mut self, core: &mut Core, events: Vec<Event>, phase: Phase) {

@@ -50,6 +50,8 @@ pub(super) struct Field {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) name: String,
+    /// The owner's table it is declared from; another name than its own when it is declared once more.
+    pub(super) upstream: String,
     pub(super) fields: Vec<Field>,
     /// How the owner compares the text of each column. Queries compare bytewise, as PostgreSQL does.
     collations: Vec<Collation>,
@@ -86,7 +88,8 @@ impl Table {
         };
         let collations = fields.iter().map(collation).collect();
         let nullable = !key.is_empty() && rng.random_bool(0.3);
-        Table { name: format!("t{number}"), fields, collations, key, nullable }
+        let name = format!("t{number}");
+        Table { upstream: name.clone(), name, fields, collations, key, nullable }
     }
 
     /// A table from `name: column type, …; key columns`.
@@ -108,7 +111,32 @@ impl Table {
         let (fields, collations): (Vec<Field>, Vec<Collation>) = columns.split(", ").map(field).unzip();
         let place = |name: &str| fields.iter().position(|it| it.name == name).expect("a column");
         let key = key.split_whitespace().map(place).collect();
-        Table { name: name.into(), fields, collations, key, nullable: false }
+        Table { name: name.into(), upstream: name.into(), fields, collations, key, nullable: false }
+    }
+
+    /// The same table declared once more, with some of its columns in another order.
+    pub(super) fn twin(&self, rng: &mut SmallRng) -> Table {
+        let keeps = |it: &usize, rng: &mut SmallRng| self.key.contains(it) || rng.random_bool(0.7);
+        let mut kept: Vec<usize> = (0..self.fields.len()).filter(|it| keeps(it, rng)).collect();
+        if kept.is_empty() {
+            kept.push(0);
+        }
+        let turn = rng.random_range(0..kept.len());
+        kept.rotate_left(turn);
+        let place = |column: &usize| kept.iter().position(|it| it == column).expect("key columns are kept");
+        Table {
+            name: format!("{}_again", self.name),
+            upstream: self.upstream.clone(),
+            fields: kept.iter().map(|it| self.fields[*it].clone()).collect(),
+            collations: kept.iter().map(|it| self.collations[*it]).collect(),
+            key: self.key.iter().map(place).collect(),
+            nullable: self.nullable,
+        }
+    }
+
+    /// Whether the owner has a table of this name.
+    pub(super) fn is_owners(&self) -> bool {
+        self.name == self.upstream
     }
 
     /// What tells rows apart that the key's columns do not: the rowid of a multiset, or of rows with a NULL in their key.
@@ -126,6 +154,16 @@ impl Table {
     /// `CREATE TABLE` for the owner. Most keys are NOT NULL, so that they are keys to SQL. Queries read a view
     /// in place of a table with collations, which compares bytewise; the table is `main.…` then.
     pub(super) fn sqlite_ddl(&self) -> String {
+        let compared_bytewise = |(field, collation): (&Field, &Collation)| match collation {
+            Collation::Binary => field.name.clone(),
+            _ => format!("{0} COLLATE BINARY AS {0}", field.name),
+        };
+        let columns: Vec<String> = self.fields.iter().zip(&self.collations).map(compared_bytewise).collect();
+        let view =
+            format!("CREATE TEMP VIEW {} AS SELECT {} FROM main.{}", self.name, columns.join(", "), self.upstream);
+        if !self.is_owners() {
+            return view;
+        }
         let column = |(index, field): (usize, &Field)| {
             let collation = match self.collations[index] {
                 Collation::Binary => "",
@@ -142,12 +180,7 @@ impl Table {
         }
         let mut ddl = format!("CREATE TABLE {} ({})", self.name, parts.join(", "));
         if self.collations.iter().any(|it| *it != Collation::Binary) {
-            let column = |(field, collation): (&Field, &Collation)| match collation {
-                Collation::Binary => field.name.clone(),
-                _ => format!("{0} COLLATE BINARY AS {0}", field.name),
-            };
-            let columns: Vec<String> = self.fields.iter().zip(&self.collations).map(column).collect();
-            ddl += &format!("; CREATE TEMP VIEW {0} AS SELECT {1} FROM main.{0}", self.name, columns.join(", "));
+            ddl += &format!("; {view}");
         }
         ddl
     }

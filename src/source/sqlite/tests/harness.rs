@@ -1,6 +1,6 @@
 //! A file, a writer, a running source, and a model that applies batches as the engine does.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::catalog::Connector;
+use crate::catalog::{Connector, DeclaredColumn};
 use crate::change::{DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
 use crate::source::sqlite::capture;
 use crate::source::sqlite::connect::open_to_read;
@@ -50,14 +50,18 @@ impl File {
     }
 
     pub(super) fn spec(&self, tables: &[&str]) -> SourceSpec {
-        let connector = Connector::Sqlite { path: self.path.to_str().unwrap().into() };
-        let table = |(index, name): (usize, &&str)| TableSpec {
-            table: TableId(index),
-            upstream: name.to_string(),
-            schema: describe(&connector, name, &[]).unwrap(),
-        };
-        let tables = tables.iter().enumerate().map(table).collect();
-        SourceSpec { index: 0, name: "owner".into(), connector, tables }
+        let tables = tables.iter().enumerate().map(|(index, name)| self.table(TableId(index), name, &[]));
+        SourceSpec { index: 0, name: "owner".into(), connector: self.connector(), tables: tables.collect() }
+    }
+
+    /// One declaration of a table.
+    pub(super) fn table(&self, table: TableId, name: &str, declared: &[DeclaredColumn]) -> TableSpec {
+        let schema = describe(&self.connector(), name, declared).unwrap();
+        TableSpec { table, upstream: name.into(), declared: declared.into(), copy: true, schema }
+    }
+
+    fn connector(&self) -> Connector {
+        Connector::Sqlite { path: self.path.to_str().unwrap().into() }
     }
 }
 
@@ -66,6 +70,8 @@ impl File {
 pub(super) struct Model {
     pub(super) rows: BTreeMap<(usize, Vec<u8>), Row>,
     pub(super) position: Option<Position>,
+    /// The tables that position covers.
+    pub(super) covered: BTreeSet<usize>,
     /// By table that is being copied, the keys named so far.
     named: BTreeMap<usize, HashSet<Vec<u8>>>,
 }
@@ -75,6 +81,8 @@ pub(super) struct Running {
     pub(super) spec: SourceSpec,
     pub(super) model: Model,
     pub(super) health: Vec<SourceHealth>,
+    /// What was said of single tables, by table; the last entry is what holds now.
+    pub(super) halted: Vec<BTreeMap<usize, String>>,
     pub(super) batches: usize,
     /// The most events a batch had.
     pub(super) largest: usize,
@@ -88,13 +96,15 @@ impl Running {
     pub(super) fn start(spec: SourceSpec, model: Model) -> Running {
         let (sender, receiver) = sync_channel(16);
         let link = Link { sender, durable: Arc::new(Mutex::new(None)), stop: Arc::new(AtomicBool::new(false)) };
-        let mut model = model;
+        let (mut spec, mut model) = (spec, model);
         model.named.clear();
+        spec.tables.iter_mut().for_each(|it| it.copy = !model.covered.contains(&it.table.0));
         let thread = spawn(spec.clone(), model.position.clone(), link.clone());
         Running {
             spec,
             model,
             health: Vec::new(),
+            halted: Vec::new(),
             batches: 0,
             largest: 0,
             snapshots: 0,
@@ -110,6 +120,7 @@ impl Running {
         match message.unwrap_or_else(|error| panic!("{error}; health {:?}", self.health)) {
             Message::Current(_, instant) => return Some(instant),
             Message::Health(_, health) => self.health.push(health),
+            Message::Halted(_, halted) => self.halted.push(halted.into_iter().map(|it| (it.0.0, it.1)).collect()),
             Message::Batch(batch) => {
                 self.batches += 1;
                 self.largest = self.largest.max(batch.events.len());
@@ -118,7 +129,12 @@ impl Running {
                     self.model.named.extend(tables.iter().map(|it| (it.0, HashSet::new())));
                 }
                 if batch.phase == Phase::Streaming {
-                    let named = std::mem::take(&mut self.model.named);
+                    let covered: BTreeSet<usize> = batch.covers.iter().map(|it| it.0).collect();
+                    let mut named = std::mem::take(&mut self.model.named);
+                    named.retain(|it, _| covered.contains(it));
+                    let gained = covered.difference(&self.model.covered);
+                    assert!(gained.clone().all(|it| named.contains_key(it)), "{gained:?} without a copy");
+                    self.model.covered = covered;
                     self.model.rows.retain(|(table, key), _| named.get(table).is_none_or(|it| it.contains(key)));
                     self.model.position = Some(batch.position);
                 }
@@ -154,7 +170,22 @@ impl Running {
         }
     }
 
-    /// Settles and compares every table with the file.
+    /// Waits until it is said, from now on, that a table is halted for a reason with these words.
+    pub(super) fn wait_halted(&mut self, words: &str) {
+        let from = self.halted.len();
+        while !self.halted[from..].iter().any(|it| it.values().any(|reason| reason.contains(words))) {
+            self.take();
+        }
+    }
+
+    /// Waits until everything is followed that is declared.
+    pub(super) fn wait_followed(&mut self) {
+        while self.model.covered.len() < self.spec.tables.len() {
+            self.take();
+        }
+    }
+
+    /// Settles and compares every table that is followed with the file.
     pub(super) fn check(&mut self, context: &str) {
         self.settle();
         self.compare(context);
@@ -164,6 +195,9 @@ impl Running {
         let Connector::Sqlite { path } = &self.spec.connector;
         let connection = open_to_read(Path::new(path)).unwrap();
         for (index, table) in self.spec.tables.iter().enumerate() {
+            if !self.model.covered.contains(&index) {
+                continue;
+            }
             let expected = expected(&connection, table);
             let schema = &table.schema;
             let mut actual: Vec<String> = self

@@ -5,5 +5,6 @@ mod faults;
 mod harness;
 mod menu;
 mod random;
+mod tables;
 mod unique;
 mod writers;

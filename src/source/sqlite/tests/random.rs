@@ -4,6 +4,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::harness::{File, Model, Running};
+use crate::catalog::DeclaredColumn;
+use crate::change::{Column, DataType, TableId};
 
 const SCHEMA: &str = "
     CREATE TABLE a(id INTEGER PRIMARY KEY, u TEXT UNIQUE COLLATE NOCASE, v INT, w, UNIQUE (v, w));
@@ -72,11 +74,26 @@ fn statement(rng: &mut SmallRng) -> String {
     }
 }
 
+/// The column as a declaration writes it out.
+fn declared(column: &Column, as_bytes: bool) -> DeclaredColumn {
+    let data_type = if as_bytes { DataType::Bytes } else { column.data_type };
+    DeclaredColumn { name: column.name.clone(), data_type, not_null: false, primary_key: false }
+}
+
 fn run(seed: u64, steps: usize) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let file = File::captured(SCHEMA);
     let tables: Vec<_> = COLUMNS.iter().map(|it| it.0).collect();
-    let spec = file.spec(&tables);
+    let mut spec = file.spec(&tables);
+    // Some are declared once more, with columns of their own and sometimes other types.
+    for table in spec.tables.clone() {
+        for _ in 0..rng.random_range(0..3) {
+            let all = table.schema.visible_columns().iter();
+            let mut columns: Vec<DeclaredColumn> = all.map(|it| declared(it, rng.random_range(0..4) == 0)).collect();
+            columns.retain(|_| rng.random_range(0..3) > 0);
+            spec.tables.push(file.table(TableId(spec.tables.len()), &table.upstream, &columns));
+        }
+    }
     let owner = file.connect();
     owner.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF").unwrap();
     let mut source = Running::start(spec.clone(), Model::default());

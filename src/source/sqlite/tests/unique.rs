@@ -138,7 +138,7 @@ fn readable(file: &File) -> SourceSpec {
     declared.extend(["email", "slug", "deleted_at", "own_email", "low", "kept"].map(|it| column(it, DataType::Text)));
     let mut spec = file.spec(&[]);
     let schema = describe(&connector, "t", &declared).unwrap();
-    spec.tables.push(TableSpec { table: TableId(0), upstream: "t".into(), schema });
+    spec.tables.push(TableSpec { table: TableId(0), upstream: "t".into(), declared: Vec::new(), schema, copy: true });
     spec
 }
 
