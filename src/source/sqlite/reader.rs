@@ -35,7 +35,9 @@ impl Reader {
     pub(super) fn new(spec: &TableSpec, shape: &Shape) -> Reader {
         let schema = spec.schema.clone();
         let select = |index: usize| match upstream_name(&schema, index) {
-            None if schema.is_tie(index) => shape.rowid_of_null("").expect("a key that may be NULL has a rowid beside it"),
+            None if schema.is_tie(index) => {
+                shape.rowid_of_null("").expect("a key that may be NULL has a rowid beside it")
+            }
             None => shape.rowid_name().expect("a key that is the rowid has a name"),
             Some(name) => {
                 quoted(&shape.columns[shape.column(name).expect("a column of the schema is the table's")].name)
