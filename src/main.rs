@@ -148,15 +148,17 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(if unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What cannot be planned and why; mistakes of the view files are shown where they are.
+/// What cannot be planned and why, each where it is declared or where the mistake is.
 fn print_unplanned(declared: &Catalog, unplanned: &[Unplanned], problems: &[(String, Problem)]) {
+    let tables = declared.tables.iter().map(|it| (&it.name, it.span));
+    let views = declared.views.iter().map(|it| (&it.name, it.span));
+    let places: Vec<_> = tables.chain(views).chain(declared.indexes.iter().map(|it| (&it.name, it.span))).collect();
     for it in unplanned {
-        match problems.iter().find(|(name, _)| *name == it.name) {
-            Some((_, problem)) => eprintln!("{}", problem.render(&declared.files)),
-            None => {
-                eprintln!("error: {}", it.state.complaint(&format!("{} \"{}\"", it.kind, it.name)).unwrap_or_default())
-            }
-        }
+        let told = it.state.complaint(&format!("{} \"{}\"", it.kind, it.name)).unwrap_or_default();
+        let span = places.iter().find(|place| *place.0 == it.name).map(|place| place.1);
+        let own = problems.iter().find(|(name, _)| *name == it.name).map(|it| it.1.clone());
+        let problem = own.unwrap_or(Problem { message: told, span, hint: None });
+        eprintln!("{}", problem.render(&declared.files));
     }
 }
 
