@@ -2,7 +2,8 @@
 
 use super::hex;
 use crate::change::text::decimal::{self, Excess};
-use crate::change::text::timestamp::{Written, timestamp};
+use crate::change::text::scan::Written;
+use crate::change::text::timestamp::timestamp;
 use crate::change::text::{boolean, float, integer};
 use crate::change::{DataType, Value};
 

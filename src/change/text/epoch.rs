@@ -76,7 +76,8 @@ fn written_out(value: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::text::timestamp::{Written, timestamp};
+    use crate::change::text::scan::Written;
+    use crate::change::text::timestamp::timestamp;
 
     fn at(text: &str) -> Option<i64> {
         timestamp(text).and_then(Written::instant)

@@ -7,7 +7,9 @@
 pub(crate) mod calendar;
 pub(crate) mod decimal;
 pub(crate) mod epoch;
+pub(crate) mod scan;
 pub(crate) mod timestamp;
+mod worded;
 
 /// A truth value: any beginning of `true`, `false`, `yes` and `no`, `on`, `off` and `of`, `1` and `0`, in any case.
 pub(crate) fn boolean(text: &str) -> Option<bool> {

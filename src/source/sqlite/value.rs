@@ -21,7 +21,8 @@ use rusqlite::types::ValueRef;
 
 use crate::change::text::calendar::MICROS_PER_DAY;
 use crate::change::text::decimal::{self, Excess};
-use crate::change::text::timestamp::{Written, plain_date, timestamp};
+use crate::change::text::scan::Written;
+use crate::change::text::timestamp::{plain_date, timestamp};
 use crate::change::text::{boolean, epoch, float, integer};
 use crate::change::{Column, DataType, Datum};
 

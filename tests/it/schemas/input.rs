@@ -49,6 +49,18 @@ const CLOCKS: &[&str] = &[
 ];
 const ZONES: &[&str] =
     &["", "Z", "z", " UTC", "+00", "+02", "-02:30", " +0200", "+15:59", "+16:00", "-03:00:30", "+2", " GMT", "+0200x"];
+/// Months in words.
+const WORDED: &[&str] = &[
+    "Wed, 01 May 2024 14:00:00 +0200",
+    "1 May 2024 12:00:00 GMT",
+    "Wed May  1 12:00:00 2024",
+    "May 1, 2024",
+    "Thu Feb 29 23:59:59.5 2024",
+    "30 september 1999 1:02",
+    "31 Jun 2024",
+    "Dec 31 1999 24:00:00",
+    "Mon Jan 01 2024",
+];
 const NUMBERS: &[&str] = &[
     "",
     " ",
@@ -160,7 +172,7 @@ const INSTANT: &str =
     "rtrim(rtrim(to_char(t::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), '0'), '.') || 'Z'";
 
 fn cases() -> Vec<Case> {
-    let mut zoned: Vec<String> = DATES.iter().map(|it| it.to_string()).collect();
+    let mut zoned: Vec<String> = DATES.iter().chain(WORDED).map(|it| it.to_string()).collect();
     for (date, between) in DATES.iter().flat_map(|date| BETWEEN.iter().map(move |it| (date, it))) {
         for (clock, zone) in CLOCKS.iter().flat_map(|clock| ZONES.iter().map(move |it| (clock, it))) {
             zoned.push(format!("{date}{between}{clock}{zone}"));
