@@ -3,7 +3,7 @@
 //! In a sentence of theirs `{}` stands for any text, as short as possible. In ours a number in braces stands for what was
 //! found there, and what is behind it for how it is written: `t` as an SQL type, `s` as a function's signature, `n` as a
 //! name without its table, `l` as a list of types, `k` as a keyword, `q` as a column or what else can be grouped by,
-//! `#noun` as a count of them.
+//! `#noun` as a count of them. `=` is the sentence as it is.
 
 use std::sync::LazyLock;
 
@@ -12,6 +12,9 @@ use super::missing::missing_function;
 use super::types::{signature, sql_type, sql_types};
 use crate::change::counted;
 
+/// How many characters of a value are shown.
+const SHOWN: usize = 100;
+
 #[derive(Debug)]
 struct Phrase {
     theirs: &'static str,
@@ -19,6 +22,9 @@ struct Phrase {
     ours: &'static str,
     hint: &'static str,
 }
+
+/// What stands in the place of our words where theirs are good: they are PostgreSQL's.
+const AS_IT_IS: &str = "=";
 
 static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| read(include_str!("phrases.txt")));
 
@@ -60,11 +66,13 @@ pub(super) fn translated(text: &str) -> Option<Told> {
     }
     PHRASES.iter().find_map(|phrase| {
         let found = holes(phrase.theirs, text)?;
-        let told = Told::new(phrase.code, filled(phrase.ours, &found));
+        let ours = if phrase.ours == AS_IT_IS { shortened(text, 4 * SHOWN) } else { filled(phrase.ours, &found) };
+        let told = Told::new(phrase.code, ours);
         let told = if phrase.hint.is_empty() { told } else { told.hint(filled(phrase.hint, &found)) };
         if ["22P02", "22007"].contains(&phrase.code) && !found.is_empty() {
             // Where it is a constant of the statement, that is the place.
-            return Some(told.at_words(format!("'{}'", found[0].replace('\'', "''"))));
+            let constant = if phrase.ours == AS_IT_IS { found[found.len() - 1] } else { found[0] };
+            return Some(told.at_words(format!("'{}'", constant.replace('\'', "''"))));
         }
         Some(match phrase.code {
             // The first thing found is the name that is missing.
@@ -152,15 +160,14 @@ fn written(found: &str, how: &str) -> String {
         _ => match (how.strip_prefix('#'), found.parse()) {
             (Some(noun), Ok(count)) => counted(count, noun),
             (Some(noun), Err(_)) => format!("{found} {noun}s"),
-            (None, _) => shortened(found),
+            (None, _) => shortened(found, SHOWN),
         },
     }
 }
 
 /// Values are shown, but not at any length.
-fn shortened(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
+fn shortened(text: &str, shown: usize) -> String {
+    match text.char_indices().nth(shown) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.into(),
     }
@@ -191,6 +198,12 @@ mod tests {
                  \"count(*)\" appears in the SELECT clause satisfies this requirement",
                 "42803",
                 "column \"t.id\" must appear in the GROUP BY clause or be used in an aggregate function",
+            ),
+            ("function f(bigint) does not exist", "42883", "function f(bigint) does not exist"),
+            (
+                "Execution error: invalid input syntax for type date: \"x\"",
+                "22007",
+                "invalid input syntax for type date: \"x\"",
             ),
             ("Cannot cast string 'x' to value of Int64 type", "22P02", "invalid input syntax for type bigint: \"x\""),
         ] {
