@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::layout::Layout;
 use super::log::{self, Head};
 use super::stream::{self, Found, Reach};
-use super::watch::{FileId, Watch};
+use super::watch::{FileId, Watch, log_of};
 use crate::catalog::Connector;
 use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth, TableId};
 use crate::source::{Link, Message, SourceSpec, TableSpec};
@@ -164,7 +164,8 @@ pub(super) struct Follower<'a> {
     path: &'a Path,
     pub(super) life: &'a mut Life,
     pub(super) connection: Connection,
-    file: FileId,
+    /// The file and the log beside it.
+    files: [FileId; 2],
     pub(super) layout: Layout,
     /// The end of the log before a table was last copied.
     pub(super) copied: BTreeMap<TableId, i64>,
@@ -183,8 +184,10 @@ impl<'a> Follower<'a> {
         life.wake();
         let layout = life.verify(&connection, spec, path)?;
         transaction.finish()?;
+        // The first read has made sure that there is a log, and SQLite takes none away that somebody has open.
+        let files = [file, file_at(&log_of(path))?];
         let copied = BTreeMap::new();
-        Ok(Follower { spec, path, life, connection, file, layout, copied, builder: RowBuilder::new() })
+        Ok(Follower { spec, path, life, connection, files, layout, copied, builder: RowBuilder::new() })
     }
 
     fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
@@ -194,7 +197,7 @@ impl<'a> Follower<'a> {
             if link.stopped() {
                 return Err(Fault::Stopped);
             }
-            self.check_file()?;
+            self.check_files()?;
             let version = self.data_version()?;
             let seen_at = Instant::now();
             let doubtful = self.changed_schema(link)?;
@@ -230,6 +233,10 @@ impl<'a> Follower<'a> {
     /// Leaves the file as whoever closes it last does, with all writes in the file itself, but without the lock that
     /// keeps others from opening it.
     fn leave(&self) {
+        if self.check_files().is_err() {
+            // The log that is open would be written into a file that it does not belong to.
+            return;
+        }
         // Somebody else's checkpoint does as well, and one that fails is made by the next program that uses the file.
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
@@ -370,12 +377,16 @@ impl<'a> Follower<'a> {
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
-    /// Fails when another file lies at the path than the one that is open.
-    fn check_file(&self) -> Result<(), Fault> {
-        match file_at(self.path)? == self.file {
-            true => Ok(()),
-            false => Err(Fault::Retry(format!("{} was replaced by another file; opening it", self.path.display()))),
+    /// Fails when other files lie at the path than those that are open: who restores a copy by hand replaces the file, or
+    /// writes over it and takes its log away, and then nothing that others write is seen through what is open.
+    fn check_files(&self) -> Result<(), Fault> {
+        let log = log_of(self.path);
+        for (path, open) in [self.path, &log].into_iter().zip(self.files) {
+            if file_at(path)? != open {
+                return Err(Fault::Retry(format!("{} was replaced by another file; opening it", path.display())));
+            }
         }
+        Ok(())
     }
 
     /// Returns when the file has moved on from `version`, or after a while.

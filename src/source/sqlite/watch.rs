@@ -64,7 +64,7 @@ impl Watch {
     /// Watches the file at `path`; where that cannot be done, only the slow poll is left.
     pub(super) fn new(path: &Path) -> Watch {
         let bell = Arc::new(Bell::default());
-        let log = beside(path, "-wal");
+        let log = log_of(path);
         let watcher = watcher(path, &log, Arc::clone(&bell));
         if let Err(error) = &watcher {
             tracing::warn!(path = %path.display(), %error, "file events are not available; polling");
@@ -173,9 +173,10 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// Where the log of the file at `path` lies.
+pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
-    name.push(suffix);
+    name.push("-wal");
     name.into()
 }
 

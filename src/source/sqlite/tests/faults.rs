@@ -148,6 +148,32 @@ fn a_restored_backup_is_noticed_even_when_ids_are_used_again() {
 }
 
 #[test]
+fn a_copy_written_over_the_file_is_noticed_and_left_whole() {
+    let file = File::captured(SIMPLE);
+    let beside = |extension: &str| file.path.with_extension(extension);
+    file.connect().execute_batch("INSERT INTO t VALUES (3, 'kept'); PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    fs::copy(&file.path, beside("copy")).unwrap();
+    let mut source = start(&file);
+    let many = "WITH RECURSIVE n(i) AS (SELECT 4 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                INSERT INTO t SELECT i, 'lost' FROM n";
+    file.connect().execute_batch(many).unwrap();
+    source.check("writes that will be lost");
+    // Restored as people do it who know of the log: it is taken away, or it would be read with the copy.
+    fs::remove_file(beside("db-wal")).unwrap();
+    fs::remove_file(beside("db-shm")).unwrap();
+    fs::copy(beside("copy"), &file.path).unwrap();
+    source.wait_for(|it| retrying(it, "owner.db-wal"));
+    source.check("the copy");
+    file.connect().execute_batch("INSERT INTO t VALUES (4, 'new')").unwrap();
+    source.check("a write to the copy");
+    source.stop();
+    let owner = file.connect();
+    let one = |sql: &str| -> String { owner.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(one("PRAGMA integrity_check"), "ok");
+    assert_eq!(one("SELECT group_concat(x) FROM t"), "a,b,kept,new");
+}
+
+#[test]
 fn a_change_that_was_deleted_from_the_log_is_noticed() {
     let file = File::captured(SIMPLE);
     let mut source = start(&file);
