@@ -1,7 +1,7 @@
 //! What an engine is told, and why it may refuse.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::catalog::{Catalog, Connector, File, Problem};
 use crate::store::{StoreError, StoreOptions};
@@ -26,13 +26,15 @@ pub struct EngineOptions {
 impl EngineOptions {
     /// The defaults for these two directories.
     pub fn new(views: impl Into<PathBuf>, data: impl Into<PathBuf>) -> EngineOptions {
+        // A data directory may be removed at any time; the next one begins with a later second.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |it| it.as_secs());
         EngineOptions {
             views: views.into(),
             data: data.into(),
             base: None,
             sync_interval: Duration::from_millis(100),
             max_epoch_events: 50_000,
-            store: StoreOptions::default(),
+            store: StoreOptions { first_incarnation: now, ..StoreOptions::default() },
         }
     }
 
@@ -71,7 +73,7 @@ pub enum EngineError {
     },
     /// The store failed.
     #[error("{0}{advice}", advice = advice(.0))]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The operating system refused something.
     #[error("{0}")]
     Io(String),
@@ -87,6 +89,13 @@ pub enum EngineError {
     /// Waiting took too long.
     #[error("not ready within {0:?}: {1}")]
     TimedOut(Duration, String),
+}
+
+// The store's words are part of the error's own, so it is no source that is told once more.
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> EngineError {
+        EngineError::Store(error)
+    }
 }
 
 fn render(files: &[File], problems: &[Problem]) -> String {

@@ -31,6 +31,9 @@ pub struct StoreOptions {
     pub block_cache_bytes: usize,
     /// Threads that merge checkpointed files.
     pub background_threads: i32,
+    /// The incarnation of a new directory's epochs: greater than that of any directory that was in its place before, or
+    /// readers would take what they know of an epoch of that one for this one's.
+    pub first_incarnation: u64,
 }
 
 impl Default for StoreOptions {
@@ -40,6 +43,7 @@ impl Default for StoreOptions {
             checkpoint_bytes: 64 << 20,
             block_cache_bytes: 64 << 20,
             background_threads: 2,
+            first_incarnation: 1,
         }
     }
 }

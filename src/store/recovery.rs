@@ -66,7 +66,8 @@ pub(super) fn recover(dir: &Path, options: &StoreOptions) -> Result<Recovered, S
     redo.finish_run();
     log::trim(&journal, note.epoch)?;
     let known = note.incarnation.max(redo.incarnation);
-    let incarnation = next_incarnation(&directory, last_use.as_ref(), known, redo.epoch);
+    let first = options.first_incarnation;
+    let incarnation = next_incarnation(&directory, last_use.as_ref(), known, redo.epoch, first);
     directory.note_use(incarnation, false)?;
     // What is in the journal may never have been fsynced, and all that follows builds on it.
     log::sync_all(&journal)?;
@@ -100,12 +101,12 @@ fn is_this_boot(last_use: &LastUse) -> bool {
 }
 
 /// The incarnation of this use: a greater one than before when epochs that were served may be gone.
-fn next_incarnation(directory: &Directory, last_use: Option<&LastUse>, known: u64, epoch: u64) -> u64 {
+fn next_incarnation(directory: &Directory, last_use: Option<&LastUse>, known: u64, epoch: u64, first: u64) -> u64 {
     let noted = directory.noted_durable();
     let known = known.max(noted.map_or(0, |(noted, _)| noted));
     let Some(last_use) = last_use else {
         // Either a new directory, or one that does not tell how its last use ended.
-        return known + 1;
+        return first.max(known + 1);
     };
     let incarnation = last_use.incarnation.max(known);
     let lost = noted.is_some_and(|(noted, durable)| noted == incarnation && durable > epoch);

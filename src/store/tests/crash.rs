@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use super::super::directory::LastUse;
 use super::model::{Model, commit_of};
 use super::{lazy, small};
-use crate::store::Store;
+use crate::store::{Store, StoreOptions};
 
 const CHILD_DIR: &str = "VANTAGE_TEST_CRASH_DIR";
 const CHILD_SEED: &str = "VANTAGE_TEST_CRASH_SEED";
@@ -143,6 +143,17 @@ fn the_incarnation_grows_when_epochs_may_be_lost() {
     drop(store);
     std::fs::remove_file(dir.path().join("vantage.json")).expect("removes");
     assert_eq!(open().epoch().incarnation(), 4, "nobody knows how the last use ended");
+}
+
+#[test]
+fn a_directory_in_the_place_of_another_begins_with_a_greater_incarnation() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let open = |first| Store::open(&data, StoreOptions { first_incarnation: first, ..lazy() }).expect("opens").0;
+    assert_eq!(open(1000).epoch().incarnation(), 1000);
+    assert_eq!(open(2000).epoch().incarnation(), 1000, "the same directory");
+    std::fs::remove_dir_all(&data).expect("removes");
+    assert_eq!(open(2000).epoch().incarnation(), 2000, "another directory");
 }
 
 #[test]

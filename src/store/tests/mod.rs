@@ -14,7 +14,13 @@ use crate::change::{DataType, Datum, RelationId, Row, RowBuilder};
 use model::{Model, commit_of};
 
 fn small() -> StoreOptions {
-    StoreOptions { checkpoint_rows: 150, checkpoint_bytes: 1 << 20, block_cache_bytes: 1 << 20, background_threads: 1 }
+    StoreOptions {
+        checkpoint_rows: 150,
+        checkpoint_bytes: 1 << 20,
+        block_cache_bytes: 1 << 20,
+        background_threads: 1,
+        first_incarnation: 1,
+    }
 }
 
 /// Checkpoints only when asked for.
