@@ -142,7 +142,7 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for view in catalog.views.iter().filter(|it| !it.materialized) {
         lines.push(format!("  {} [not kept]: read by SQL and by other views", view.name));
     }
-    lines.extend(obstacles(&catalog));
+    lines.extend(obstacles(catalog));
     say(&lines.join("\n"))?;
     print_unplanned(&declared, unplanned, problems);
     Ok(if unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

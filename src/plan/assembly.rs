@@ -59,9 +59,7 @@ impl Search<'_> {
     /// How `input` is found from the inputs reached so far.
     fn reach(&self, input: usize, before: &[usize]) -> Option<Reached> {
         let schema = self.planner.builder.schema(self.flat.steps[input].node);
-        if schema.address().next().is_none() {
-            return None;
-        }
+        schema.address().next()?;
         let own: Vec<Equality>;
         let direct = match &self.flat.steps[input].on {
             Some(on) => {
