@@ -5,7 +5,8 @@
 //! agree on a sample of questions, then each is timed, idle and while the services write, in rounds that take turns so
 //! that all ways see the same machine and the same age of the data. One caller asks one question at a time; what goes
 //! over HTTP is also asked by sixteen at once, since that is how it is used. A bare HTTP server that answers with
-//! nothing is timed beside them: no way over HTTP can be faster than that on the machine at hand.
+//! nothing is timed beside them: no way over HTTP can be faster than that on the machine at hand. The cores are kept
+//! awake throughout, so that idle and writing differ by the writing alone.
 
 mod ways;
 
@@ -28,6 +29,7 @@ use vantage::demo::shop::Shop;
 use vantage::demo::skew::Skew;
 use vantage::demo::traffic::Traffic;
 use vantage::serve::{ServeOptions, serve};
+use ways::awake::Awake;
 use ways::compose::Composition;
 use ways::live::LiveJoin;
 use ways::served::{InProcess, OverHttp};
@@ -154,6 +156,7 @@ struct Bench {
 fn main() -> Result<()> {
     let options = Options::parse();
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    let _awake = Awake::start()?;
     let mut figures = Vec::new();
     for &products in &options.products {
         let bench = Bench::start(products)?;

@@ -2,6 +2,7 @@
 //!
 //! Every way gives the same typed answer, so what is timed always ends with values a program can use.
 
+pub(crate) mod awake;
 pub(crate) mod compose;
 pub(crate) mod live;
 pub(crate) mod served;
