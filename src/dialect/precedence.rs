@@ -32,7 +32,7 @@ enum Piece {
     Not,
     And,
     Or,
-    Operand(Expr),
+    Operand(Box<Expr>),
 }
 
 type Pieces = std::iter::Peekable<std::vec::IntoIter<Piece>>;
@@ -64,7 +64,7 @@ fn flatten(expr: Expr, out: &mut Vec<Piece>) {
         }
         Expr::IsDistinctFrom(left, right) => compared(*left, *right, Expr::IsDistinctFrom, out),
         Expr::IsNotDistinctFrom(left, right) => compared(*left, *right, Expr::IsNotDistinctFrom, out),
-        other => out.push(Piece::Operand(other)),
+        other => out.push(Piece::Operand(Box::new(other))),
     }
 }
 
@@ -74,14 +74,14 @@ fn compared(left: Expr, right: Expr, make: fn(Box<Expr>, Box<Expr>) -> Expr, out
     flatten(right, &mut taken);
     let mut taken = taken.into_iter();
     let first = match taken.next() {
-        Some(Piece::Operand(first)) => first,
+        Some(Piece::Operand(first)) => *first,
         // `NOT b` is compared as a whole.
         _ => match taken.next() {
-            Some(Piece::Operand(inner)) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(inner) },
+            Some(Piece::Operand(inner)) => Expr::UnaryOp { op: UnaryOperator::Not, expr: inner },
             _ => Expr::Value(Value::Null.into()),
         },
     };
-    out.push(Piece::Operand(make(Box::new(left), Box::new(first))));
+    out.push(Piece::Operand(Box::new(make(Box::new(left), Box::new(first)))));
     out.extend(taken);
 }
 
@@ -104,7 +104,7 @@ fn conjunction(pieces: &mut Pieces) -> Expr {
 fn negation(pieces: &mut Pieces) -> Expr {
     match pieces.next() {
         Some(Piece::Not) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(negation(pieces)) },
-        Some(Piece::Operand(it)) => it,
+        Some(Piece::Operand(it)) => *it,
         _ => unreachable!("an operand stands on each side of a connective"),
     }
 }
