@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    ScalarUDFImpl, Signature, Volatility, binary_expr, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -59,8 +59,14 @@ impl CheckArithmetic {
                 let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
                 let checked =
                     if op == Operator::Divide { left_type == DataType::Float64 } else { left_type.is_integer() };
+                let is_signed_zero =
+                    left_type == DataType::Float64 && matches!(op, Operator::Multiply | Operator::Divide);
                 if checked && left_type == right_type {
-                    return Ok(call(function, *left, *right));
+                    let result = call(function, *left, *right);
+                    return Ok(if is_signed_zero { result.update_data(with_one_zero) } else { result });
+                }
+                if is_signed_zero && left_type == right_type {
+                    return Ok(Transformed::yes(with_one_zero(binary_expr(*left, op, *right))));
                 }
                 Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
             }
@@ -70,11 +76,19 @@ impl CheckArithmetic {
                     let zero = Expr::Literal(ScalarValue::new_zero(&data_type)?, None);
                     return Ok(call(&self.subtract, zero, *inner));
                 }
+                if data_type == DataType::Float64 {
+                    return Ok(Transformed::yes(with_one_zero(Expr::Negative(inner))));
+                }
                 Ok(Transformed::no(Expr::Negative(inner)))
             }
             other => Ok(Transformed::no(other)),
         }
     }
+}
+
+/// The double `expr` with a zero that has no sign: Arrow compares and groups 0 and -0 as two values, SQL as one.
+fn with_one_zero(expr: Expr) -> Expr {
+    binary_expr(expr, Operator::Plus, lit(0.0))
 }
 
 impl AnalyzerRule for CheckArithmetic {

@@ -41,7 +41,7 @@ use self::text::CastToText;
 use self::to_timestamp::ToTimestamp;
 
 pub(crate) use self::optimizer::{Reader, optimizer};
-pub(crate) use self::subquery::settle_subqueries;
+pub(crate) use self::subquery::{NULLABLE, settle_subqueries};
 pub(crate) use self::syntax::{Unsupported, check};
 
 /// Makes of `query`, as it was parsed, what PostgreSQL reads in it; refuses what would mean something else.

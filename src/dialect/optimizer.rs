@@ -12,7 +12,9 @@
 
 use std::sync::Arc;
 
-use datafusion::optimizer::OptimizerRule;
+use datafusion::common::tree_node::Transformed;
+use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
@@ -31,6 +33,7 @@ use datafusion::optimizer::push_down_limit::PushDownLimit;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::fold::FoldConstants;
 
@@ -65,11 +68,34 @@ pub(crate) fn optimizer(reader: Reader) -> Vec<Rule> {
         query(Arc::new(EliminateOuterJoin::new())),
         // A filter cannot go below a limit, so limits go first.
         query(Arc::new(PushDownLimit::new())),
-        query(Arc::new(PushDownFilter::new())),
+        query(Arc::new(PushDownFilters(PushDownFilter::new()))),
         both(Arc::new(SingleDistinctToGroupBy::new())),
         query(Arc::new(EliminateGroupByConstant::new())),
         query(Arc::new(CommonSubexprEliminate::new())),
         both(Arc::new(OptimizeProjections::new())),
     ];
     rules.into_iter().flatten().collect()
+}
+
+/// `PushDownFilter`, but not below an aggregate without GROUP BY: that has a row of what is left of no rows at all.
+#[derive(Debug)]
+struct PushDownFilters(PushDownFilter);
+
+impl OptimizerRule for PushDownFilters {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        match &plan {
+            LogicalPlan::Filter(it) if matches!(&*it.input, LogicalPlan::Aggregate(it) if it.group_expr.is_empty()) => {
+                Ok(Transformed::no(plan))
+            }
+            _ => self.0.rewrite(plan, config),
+        }
+    }
 }

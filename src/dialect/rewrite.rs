@@ -5,7 +5,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 /// A copy of `plan` in which `rewrite` has had each expression, with the schema its columns are found in. Output columns
 /// keep their names.
@@ -24,7 +24,11 @@ pub(super) fn rewrite_plan(
             let expr = expr.transform_up(|expr| rewrite(expr, &schema))?;
             Ok(expr.update_data(|expr| name.restore(expr)))
         })?;
-        node.map_data(LogicalPlan::recompute_schema)
+        node.map_data(|node| match node {
+            // Nothing but its rows says what types it has.
+            LogicalPlan::Values(it) => LogicalPlanBuilder::values(it.values)?.build(),
+            other => other.recompute_schema(),
+        })
     });
     Ok(rewritten?.data)
 }

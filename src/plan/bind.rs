@@ -100,7 +100,8 @@ impl Binder {
             .with_map_string_types_to_utf8view(false)
             .with_collect_spans(true);
         let planner = SqlToRel::new_with_options(self, options);
-        let plan = dialect::settle_subqueries(planner.sql_statement_to_plan(Statement::Query(parsed))?)?;
+        let plan = planner.sql_statement_to_plan(Statement::Query(parsed))?;
+        let plan = dialect::settle_subqueries(plan, dialect::Reader::View)?;
         refuse_distinct_on(&plan)?;
         Ok(plan)
     }

@@ -4,6 +4,7 @@ mod attack;
 mod cli;
 mod crash;
 mod dialect;
+mod differential;
 mod embedded;
 mod errors;
 mod faults;

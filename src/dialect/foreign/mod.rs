@@ -149,8 +149,9 @@ fn schema(error: &SchemaError) -> Told {
                 .at_words(field.name.clone())
         }
         SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
-            Told::new("42701", format!("two columns are called \"{name}\""))
-                .hint("name one of them with AS")
+            // A cast is no part of a name: min(a) and min(a::text) are called alike.
+            Told::new("0A000", format!("two columns of one step called \"{name}\" are not supported"))
+                .hint("name one of them with AS; where aggregates differ in a cast only, cast in a subquery of FROM")
                 .at_words(name.clone())
         }
     }

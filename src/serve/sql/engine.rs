@@ -28,7 +28,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::arrow_json::{Values, sql_name};
-use super::failure::{problem, problem_in};
+use super::failure::{problem, problem_in, unplannable};
 use super::rows::Rows;
 use super::statement::{Statement, prepare};
 use super::table::Table;
@@ -168,24 +168,26 @@ impl Engine {
         values: Vec<ScalarValue>,
     ) -> Result<Arc<dyn ExecutionPlan>, Problem> {
         let fail = |it: DataFusionError| problem_in(sql, &it);
-        let create = async |state: &SessionState, logical: &LogicalPlan| {
-            let logical = state.optimize(logical).map_err(fail)?;
+        let create = async |state: &SessionState, logical: LogicalPlan| {
+            // What is wrong with a statement shows when its types are settled; what fails behind that is our planner.
+            let typed = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {}).map_err(fail)?;
+            let logical = state.optimizer().optimize(typed, state, |_, _| {}).map_err(|it| unplannable(&it))?;
             guard::check_constants(&logical)?;
             let logical = checks::in_expressions(logical).map_err(fail)?;
             let physical = state.query_planner().create_physical_plan(&logical, state).await;
-            physical.and_then(checks::in_operators).map_err(fail)
+            physical.and_then(checks::in_operators).map_err(|it| unplannable(&it))
         };
         let mut logical = statement.plan.clone();
         if !values.is_empty() {
             logical = logical.replace_params_with_values(&values.into()).map_err(fail)?;
         }
         if statement.constant {
-            return create(&self.state, &logical).await;
+            return create(&self.state, logical).await;
         }
         // now() is the time at which planning begins.
         let mut state = self.state.clone();
         state.mark_start_execution();
-        create(&state, &logical).await
+        create(&state, logical).await
     }
 
     /// Runs `plan` on `epoch` and writes the answer.
@@ -289,6 +291,8 @@ fn session(directory: &Directory, views: Views, runtime: Arc<RuntimeEnv>) -> Ses
     options.sql_parser.map_string_types_to_utf8view = false;
     // PostgreSQL's: NULL is greater than everything.
     options.sql_parser.default_null_ordering = "nulls_max".into();
+    // It compares whether columns may be NULL, of which the two kinds of plan know more or less.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // A filter that grows while a plan runs would stay in the cached plan.
     options.optimizer.enable_dynamic_filter_pushdown = false;
     let mut analyzer = dialect::analyzer();

@@ -26,6 +26,18 @@ pub(super) fn problem_in(sql: &str, error: &DataFusionError) -> Problem {
     }
 }
 
+/// The problem of a statement that is right, but for which no plan was found.
+pub(super) fn unplannable(error: &DataFusionError) -> Problem {
+    match (found(error), error.find_root()) {
+        (None, DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::Internal(_)) => {
+            tracing::debug!(%error, "a statement could not be planned");
+            let detail = "this combination of subqueries, joins and orders is not supported";
+            Problem::new(StatusCode::BAD_REQUEST, "0A000", detail).hint("join with the subquery in FROM instead")
+        }
+        _ => problem(error),
+    }
+}
+
 /// A problem of ours that has travelled through DataFusion.
 fn found(error: &DataFusionError) -> Option<&Problem> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);

@@ -6,10 +6,11 @@
 use axum::http::StatusCode;
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Volatility, WindowFunctionDefinition};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility, WindowFunctionDefinition};
 
 use super::functions;
 use super::table::Table;
+use crate::dialect;
 use crate::serve::problem::Problem;
 use crate::serve::served::Served;
 use std::sync::Arc;
@@ -112,12 +113,7 @@ fn check_node(node: &LogicalPlan, accepted: &mut Accepted) -> Result<(), Problem
 fn check_expressions(node: &LogicalPlan, accepted: &mut Accepted) -> Result<(), Problem> {
     let mut problem = None;
     let walked = node.apply_expressions(|expr| {
-        let memberships = match node {
-            LogicalPlan::Filter(_) => check_memberships(expr, true),
-            _ => check_memberships(expr, false),
-        };
-        let checked = memberships.and_then(|()| check_expression(expr, accepted));
-        Ok(match checked {
+        Ok(match check_expression(expr, accepted) {
             Ok(()) => TreeNodeRecursion::Continue,
             Err(it) => {
                 problem = Some(it);
@@ -149,6 +145,7 @@ fn check_one(expr: &Expr, accepted: &mut Accepted) -> Result<(), Problem> {
         if known { Ok(()) } else { Err(no_function(name)) }
     };
     match expr {
+        Expr::ScalarFunction(call) if call.func.name() == dialect::NULLABLE => Ok(()),
         Expr::ScalarFunction(call) => {
             accepted.constant &= call.func.signature().volatility == Volatility::Immutable;
             allowed(functions::is_scalar(call.func.name()), call.func.name())
@@ -179,12 +176,13 @@ fn check_one(expr: &Expr, accepted: &mut Accepted) -> Result<(), Problem> {
         | Expr::TryCast(_)
         | Expr::InList(_)
         | Expr::Exists(_)
-        | Expr::InSubquery(_)
         | Expr::ScalarSubquery(_)
         | Expr::GroupingSet(_)
         | Expr::Placeholder(_)
         | Expr::OuterReferenceColumn(..)
         | Expr::Unnest(_) => Ok(()),
+        // What `dialect` left of them would be joined without regard to NULLs.
+        Expr::InSubquery(_) => Err(membership()),
         // DataFusion takes the pattern for a regular expression.
         Expr::SimilarTo(_) => Err(unsupported("SIMILAR TO").hint("use LIKE, or ~ with a regular expression")),
         Expr::ScalarVariable(..) => Err(read_only("variables cannot be read")),
@@ -193,41 +191,8 @@ fn check_one(expr: &Expr, accepted: &mut Accepted) -> Result<(), Problem> {
     }
 }
 
-/// DataFusion's semi and mark joins know true and "not true", but not SQL's NULL, so `IN (subquery)` is only let
-/// through where the two are the same: positive under AND and OR of a WHERE, negated as one of its own conditions.
-fn check_memberships(expr: &Expr, in_where: bool) -> Result<(), Problem> {
-    match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) if in_where => {
-            check_memberships(left, true)?;
-            check_memberships(right, true)
-        }
-        Expr::InSubquery(it) if in_where && it.subquery.outer_ref_columns.is_empty() => Ok(()),
-        Expr::InSubquery(it) if in_where && !it.negated => Ok(()),
-        Expr::Not(inner) if in_where && matches!(&**inner, Expr::InSubquery(it) if !it.negated) => match &**inner {
-            Expr::InSubquery(it) if it.subquery.outer_ref_columns.is_empty() => Ok(()),
-            _ => Err(membership()),
-        },
-        _ => check_positive(expr, in_where),
-    }
-}
-
-fn check_positive(expr: &Expr, positive: bool) -> Result<(), Problem> {
-    match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) if positive => {
-            check_positive(left, true)?;
-            check_positive(right, true)
-        }
-        Expr::InSubquery(it) if positive && !it.negated => Ok(()),
-        _ => {
-            let found = expr.exists(|it| Ok(matches!(it, Expr::InSubquery(_))));
-            if found.unwrap_or(true) { Err(membership()) } else { Ok(()) }
-        }
-    }
-}
-
 fn membership() -> Problem {
-    unsupported("IN (subquery) here, where its NULLs would be lost,")
-        .hint("write EXISTS or NOT EXISTS with the comparison inside")
+    unsupported("IN (subquery) here, in this form,").hint("write EXISTS or NOT EXISTS with the comparison inside")
 }
 
 /// The problem of a statement that is not a query.

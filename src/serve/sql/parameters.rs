@@ -11,15 +11,19 @@ use crate::dialect::sql_type;
 use crate::serve::problem::Problem;
 use crate::serve::value::{parse_json, unquote};
 
+/// The most parameters of a statement.
+const MAX_PARAMETERS: usize = 1000;
+
 /// The types of `$1`, `$2`, …, where the query tells them.
 pub(super) type Parameters = Vec<Option<ArrowType>>;
 
-/// The parameters of `plan`.
-pub(super) fn of(plan: &LogicalPlan) -> Result<Parameters, Problem> {
+/// The parameters of `plan`, whose text has `places` of them; some may stand where nothing is asked any more.
+pub(super) fn of(plan: &LogicalPlan, places: usize) -> Result<Parameters, Problem> {
     let found = plan.get_parameter_types().map_err(|it| problem(&it))?;
-    let mut parameters = Vec::new();
+    let mut parameters = vec![None; places.min(MAX_PARAMETERS)];
     for (id, data_type) in found {
-        let number = id.strip_prefix('$').and_then(|it| it.parse::<usize>().ok()).filter(|it| (1..=1000).contains(it));
+        let number = id.strip_prefix('$').and_then(|it| it.parse::<usize>().ok());
+        let number = number.filter(|it| (1..=MAX_PARAMETERS).contains(it));
         let Some(number) = number else {
             let detail = format!("parameters are written $1, $2 and so on, not {id}");
             return Err(Problem::new(StatusCode::BAD_REQUEST, "42601", detail));
@@ -51,6 +55,10 @@ pub(super) fn bind(parameters: &Parameters, given: &[&str]) -> Result<Vec<Scalar
     check_count(parameters, given.len())?;
     let one = |(at, (data_type, json)): (usize, (&Option<ArrowType>, &&str))| {
         let value = match data_type.as_ref().map(|it| known_type(it).ok_or(it)) {
+            Some(Ok(DataType::Decimal { precision, scale })) => {
+                let data_type = decimal_for(json, precision, scale);
+                parse_json(json, data_type).map(|it| scalar(it, data_type))
+            }
             Some(Ok(data_type)) => parse_json(json, data_type).map(|it| scalar(it, data_type)),
             Some(Err(data_type)) => Err(format!("a parameter cannot be of type {}", sql_type(&data_type.to_string()))),
             None => untyped(json),
@@ -86,6 +94,20 @@ fn known_type(data_type: &ArrowType) -> Option<DataType> {
         }
         _ => return None,
     })
+}
+
+/// A decimal type with at least so many digits that also holds the number `json`: what a parameter is compared with does
+/// not bound what may be given for it. A number that no decimal holds is left to be refused.
+fn decimal_for(json: &str, precision: u8, scale: u8) -> DataType {
+    let digits = json.trim_matches('"').trim_start_matches(['-', '+']);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = whole.bytes().chain(fraction.bytes()).all(|it| it.is_ascii_digit());
+    let wanted_scale = fraction.len().max(usize::from(scale));
+    let wanted = whole.len().max(usize::from(precision - scale)) + wanted_scale;
+    match (u8::try_from(wanted), u8::try_from(wanted_scale)) {
+        (Ok(precision), Ok(scale)) if plain && precision <= 38 => DataType::Decimal { precision, scale },
+        _ => DataType::Decimal { precision, scale },
+    }
 }
 
 /// A value of `data_type` for DataFusion.

@@ -15,7 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, SetExpr, SetOperator, SetQuantifier, Visit, Visitor,
+    Expr, ObjectName, Query, Select, SetExpr, SetOperator, SetQuantifier, Value, ValueWithSpan, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -104,13 +104,15 @@ pub(super) struct Planned {
     pub(super) plan: LogicalPlan,
     pub(super) labels: Vec<String>,
     pub(super) size: Size,
+    /// The highest number of a parameter in its text.
+    places: usize,
 }
 
 /// Plans and checks `sql`, or says what is wrong with it.
 pub(super) async fn prepare(state: &SessionState, views: &Views, sql: &str) -> Result<Statement, Problem> {
-    let Planned { plan, labels, size } = plan(state, views, sql).await?;
+    let Planned { plan, labels, size, places } = plan(state, views, sql).await?;
     let accepted = guard::check(&plan)?;
-    let parameters = parameters::of(&plan)?;
+    let parameters = parameters::of(&plan, places)?;
     let keyed = Keyed::recognise(&plan, &accepted.relations);
     let guard::Accepted { relations, constant } = accepted;
     let sources = sources_of(relations.iter().map(|it| &**it));
@@ -124,15 +126,16 @@ pub(super) async fn plan(state: &SessionState, views: &Views, sql: &str) -> Resu
     let fail = |it: DataFusionError| problem_in(sql, &it);
     let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(fail)?;
     let mut query = query_of(parsed)?;
-    check_query(&query)?;
+    let places = check_query(&query)?;
     dialect::understand(&mut query).map_err(|it| unsupported_at(it, sql))?;
     let size = expansion::measure(&query, sizes(views, &query).await)?;
     let labels = names::name_columns(&mut query);
     session::answer(&mut query);
     let parsed = Parsed::Statement(Box::new(SqlStatement::Query(query)));
-    let plan = state.statement_to_plan(parsed).await.and_then(dialect::settle_subqueries).map_err(fail)?;
+    let plan = state.statement_to_plan(parsed).await;
+    let plan = plan.and_then(|it| dialect::settle_subqueries(it, dialect::Reader::Query)).map_err(fail)?;
     let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
-    Ok(Planned { labels: names::resolve(&labels, &fields), size, plan })
+    Ok(Planned { labels: names::resolve(&labels, &fields), size, plan, places })
 }
 
 /// The sizes of the views that `query` names. Those that cannot be planned are told of where they are read.
@@ -247,12 +250,13 @@ fn query_of(parsed: Parsed) -> Result<Box<Query>, Problem> {
     }
 }
 
-fn check_query(query: &Query) -> Result<(), Problem> {
-    let mut inspector = Inspector { problem: None, depth: 0 };
+/// Lets queries through and nothing else; gives the highest number of a parameter.
+fn check_query(query: &Query) -> Result<usize, Problem> {
+    let mut inspector = Inspector { problem: None, depth: 0, places: 0 };
     // Whether it broke off is told by the problem.
     let _ = query.visit(&mut inspector);
     match inspector.problem {
-        None => Ok(()),
+        None => Ok(inspector.places),
         Some(problem) => Err(problem),
     }
 }
@@ -261,6 +265,8 @@ fn check_query(query: &Query) -> Result<(), Problem> {
 struct Inspector {
     problem: Option<Problem>,
     depth: usize,
+    /// The highest number of a parameter.
+    places: usize,
 }
 
 impl Inspector {
@@ -281,6 +287,14 @@ impl Visitor for Inspector {
             Ok(()) => ControlFlow::Continue(()),
             Err(problem) => self.stop(problem),
         }
+    }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+        if let Value::Placeholder(name) = &value.value {
+            let number = name.strip_prefix('$').and_then(|it| it.parse().ok()).unwrap_or(0);
+            self.places = self.places.max(number);
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<()> {

@@ -107,8 +107,6 @@ const HOSTILE: &[&str] = &[
     "SELECT category FROM products EXCEPT ALL SELECT 1",
     "SELECT category FROM products INTERSECT ALL SELECT 1",
     "SELECT * FROM (SELECT category FROM products EXCEPT ALL SELECT 1) x",
-    "SELECT id FROM products WHERE id NOT IN (SELECT product FROM stock) OR id = 1",
-    "SELECT id FROM products WHERE NOT (id IN (SELECT product FROM stock) AND id = 1)",
     "SELECT id IN (SELECT product FROM stock) FROM products",
     "SELECT CASE WHEN id IN (SELECT product FROM stock) THEN 1 ELSE 2 END FROM products",
     "SELECT id FROM products WHERE id = ANY (SELECT product FROM stock)",

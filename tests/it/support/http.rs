@@ -1,6 +1,7 @@
-//! A plain HTTP/1.1 client: one request a connection, so that nothing is hidden by a library.
+//! A plain HTTP/1.1 client: one request a connection, so that nothing is hidden by a library; or many, where it matters
+//! how long they take.
 
-use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -86,5 +87,62 @@ fn unchunk(mut rest: &str) -> Option<String> {
         }
         body += after.get(..size)?;
         rest = after.get(size + 2..)?;
+    }
+}
+
+/// A connection that is kept for many requests.
+pub(crate) struct Connection {
+    address: SocketAddr,
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub(crate) fn open(address: SocketAddr) -> Result<Connection> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_nodelay(true)?;
+        Ok(Connection { address, stream: BufReader::new(stream) })
+    }
+
+    /// `POST path`; status and body of the answer.
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> Result<(u16, String)> {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
+        self.stream.get_mut().write_all(format!("{head}{body}").as_bytes())?;
+        let status = self.line()?.split(' ').nth(1).and_then(|it| it.parse().ok());
+        let status = status.ok_or_else(|| Error::new(ErrorKind::InvalidData, "no status line"))?;
+        let mut length = None;
+        loop {
+            let line = self.line()?.to_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            length = line.strip_prefix("content-length:").and_then(|it| it.trim().parse().ok()).or(length);
+        }
+        let mut body = Vec::new();
+        match length {
+            Some(length) => self.take(length, &mut body)?,
+            None => loop {
+                let line = self.line()?;
+                let size = usize::from_str_radix(&line, 16).map_err(|it| Error::new(ErrorKind::InvalidData, it))?;
+                self.take(size, &mut body)?;
+                self.line()?;
+                if size == 0 {
+                    break;
+                }
+            },
+        }
+        String::from_utf8(body).map(|it| (status, it)).map_err(|it| Error::new(ErrorKind::InvalidData, it))
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        Ok(line.trim_end().to_string())
+    }
+
+    fn take(&mut self, length: usize, body: &mut Vec<u8>) -> Result<()> {
+        let start = body.len();
+        body.resize(start + length, 0);
+        self.stream.read_exact(&mut body[start..])
     }
 }

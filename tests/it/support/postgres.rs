@@ -8,7 +8,8 @@
 //! ```
 //!
 //! All sessions share one server and one database; what must not be seen by others belongs into a temporary table or a
-//! schema of one's own. Text compares bytewise (the "C" locale), times are in UTC.
+//! schema of one's own. Text compares bytewise (the "C" collation) and has upper and lower case in all of
+//! Unicode, times are in UTC.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -25,8 +26,8 @@ const KEEPER: &str = r#"
 trap '' INT
 home=$(mktemp -d /tmp/vantage-postgres.XXXXXX) || exit 1
 echo "$home"
-"$0/initdb" --pgdata "$home/data" --username postgres --auth trust --encoding UTF8 --no-locale --no-sync \
-    --no-instructions >"$home/log" 2>&1 || { cat "$home/log" >&2; rm -rf "$home"; exit 1; }
+"$0/initdb" --pgdata "$home/data" --username postgres --auth trust --encoding UTF8 --no-sync \
+    --locale C --lc-ctype C.UTF-8 --no-instructions >"$home/log" 2>&1 || { cat "$home/log" >&2; rm -rf "$home"; exit 1; }
 "$0/postgres" -D "$home/data" -k "$home" -c listen_addresses= -c fsync=off -c full_page_writes=off \
     -c synchronous_commit=off -c autovacuum=off -c jit=off -c timezone=UTC -c log_min_messages=panic \
     -c max_connections=50 >>"$home/log" 2>&1 &
