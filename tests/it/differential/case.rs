@@ -162,7 +162,8 @@ impl Case<'_> {
     fn apply(&mut self, events: Vec<Event>, phase: Phase) {
         self.position += 1;
         let position = Position { log: "case".into(), id: self.position, nonce: 0 };
-        let batch = Batch { source: 0, events, position, phase, seen_at: Instant::now() };
+        let covers = (0..self.tables.len()).map(TableId).collect();
+        let batch = Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() };
         self.core.apply(vec![batch]).expect("apply");
     }
 
