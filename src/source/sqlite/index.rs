@@ -322,8 +322,10 @@ mod tests {
     #[test]
     fn generated_columns_are_found_in_their_tables_statement() {
         let sql = "CREATE TABLE \"t, (\"(id INTEGER PRIMARY KEY, -- AS (no)
-            email VARCHAR(20) DEFAULT ('AS (x)') CHECK (email <> CAST(1 AS TEXT)), deleted_at AS (lower(email) || (id)) STORED,
-            [a\"b] INT GENERATED ALWAYS AS (length(deleted_at)) VIRTUAL NOT NULL, Größe, UNIQUE (email, \"a\"\"b\")) STRICT";
+            email VARCHAR(20) DEFAULT ('AS (x)') CHECK (email <> CAST(1 AS TEXT)),
+            deleted_at AS (lower(email) || (id)) STORED,
+            [a\"b] INT GENERATED ALWAYS AS (length(deleted_at)) VIRTUAL NOT NULL,
+            Größe, UNIQUE (email, \"a\"\"b\")) STRICT";
         let found = generated(sql, &COLUMNS).expect(sql);
         let found: Vec<_> =
             found.iter().map(|it| it.as_ref().map(|it| (it.text.as_str(), it.columns.as_slice()))).collect();

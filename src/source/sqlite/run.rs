@@ -32,7 +32,9 @@ const TABLE_REST: Duration = Duration::from_secs(10);
 /// The least time between two looks at a file that changes all the time. SQLite's readers take the lock for writing,
 /// for about a microsecond, when they meet a commit in the act of changing the shared memory: looking more seldom is
 /// all that can be done about it, and makes it a matter of one in many million writes.
-const PACE: Duration = Duration::from_micros(500);
+const PACE: Duration = Duration::from_micros(300);
+/// So many looks that found something, hardly apart, make a file one that changes all the time.
+const HURRIED_LOOKS: u32 = 8;
 
 /// Follows the source from `from` on, until the link is closed or told to stop.
 pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
@@ -170,6 +172,9 @@ pub(super) struct Follower<'a> {
     /// The end of the log before a table was last copied.
     pub(super) copied: BTreeMap<TableId, i64>,
     pub(super) builder: RowBuilder,
+    /// When the last look that found something began, and how many before it were hardly apart.
+    found_at: Instant,
+    hurried: u32,
 }
 
 impl<'a> Follower<'a> {
@@ -187,7 +192,18 @@ impl<'a> Follower<'a> {
         // The first read has made sure that there is a log, and SQLite takes none away that somebody has open.
         let files = [file, file_at(&log_of(path))?];
         let copied = BTreeMap::new();
-        Ok(Follower { spec, path, life, connection, files, layout, copied, builder: RowBuilder::new() })
+        Ok(Follower {
+            spec,
+            path,
+            life,
+            connection,
+            files,
+            layout,
+            copied,
+            builder: RowBuilder::new(),
+            found_at: Instant::now(),
+            hurried: 0,
+        })
     }
 
     fn follow(&mut self, link: &Link, watch: &mut Watch) -> Result<(), Fault> {
@@ -222,11 +238,21 @@ impl<'a> Follower<'a> {
                     let found = !events.is_empty();
                     self.send_consistent(link, events, head, seen_at)?;
                     if found {
-                        thread::sleep(PACE.saturating_sub(seen_at.elapsed()));
+                        self.keep_pace(seen_at);
                     }
                     self.wait(watch, version)?;
                 }
             }
+        }
+    }
+
+    /// After a look begun at `seen_at` found something: rests, when many looks before it did too.
+    fn keep_pace(&mut self, seen_at: Instant) {
+        let hurried = seen_at.duration_since(self.found_at) < 2 * PACE;
+        self.hurried = if hurried { self.hurried + 1 } else { 0 };
+        self.found_at = seen_at;
+        if self.hurried > HURRIED_LOOKS {
+            thread::sleep(PACE.saturating_sub(seen_at.elapsed()));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The shape of an SQLite table as far as capture needs it: columns, the key its rows are logged by, unique constraints.
+//! The shape of an SQLite table as far as capture needs it: columns, the key its rows are logged by, constraints.
 //!
 //! A shape is either complete or refused with a reason; no constraint is overlooked.
 
@@ -280,7 +280,8 @@ impl ShapeColumn {
 /// The columns, and which of them are the primary key in its order.
 fn columns(connection: &Connection, table: &str) -> Result<(Vec<ShapeColumn>, Vec<usize>), NoShape> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, type, \"notnull\", pk, dflt_value IS NOT NULL, hidden >= 2 FROM pragma_table_xinfo(?1) ORDER BY cid",
+        "SELECT name, type, \"notnull\", pk, dflt_value IS NOT NULL, hidden >= 2 \
+         FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?;
     let mut rows = statement.query([table])?;
     let mut columns = Vec::new();

@@ -59,7 +59,8 @@ fn table(rng: &mut SmallRng) -> String {
     format!(
         "CREATE TABLE t({key}, email TEXT, slug TEXT NOT NULL DEFAULT 'none', deleted_at TEXT, n INT, b BLOB,
          flag INTEGER NOT NULL DEFAULT 0, own_email TEXT COLLATE own, low TEXT AS (lower(email)) VIRTUAL,
-         len INT AS (length(email)) STORED, normed TEXT AS (norm(email)) VIRTUAL, kept TEXT AS (norm(slug)) STORED) {options}"
+         len INT AS (length(email)) STORED, normed TEXT AS (norm(email)) VIRTUAL,
+         kept TEXT AS (norm(slug)) STORED) {options}"
     )
 }
 

@@ -41,7 +41,8 @@ fn refused(file: &File, writes: usize, how: &str, mut meanwhile: impl FnMut()) -
 fn table() -> File {
     File::captured(
         "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT);
-         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99) INSERT INTO t SELECT i, '' FROM n;",
+         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
+         INSERT INTO t SELECT i, '' FROM n;",
     )
 }
 
