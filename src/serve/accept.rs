@@ -33,6 +33,8 @@ const STRANGER: Duration = Duration::from_millis(100);
 const ANSWERED: Duration = Duration::from_secs(10);
 /// How many give way at once.
 const AT_ONCE: usize = 32;
+/// What is kept of a request's head, and of an answer between its making and the kernel.
+const BUFFER_BYTES: usize = 64 << 10;
 /// What the kernel may keep of answers that are not read, a connection: it takes no more from us than that.
 const KERNEL_BYTES: usize = 256 << 10;
 
@@ -171,7 +173,7 @@ async fn connection(stream: TcpStream, app: Arc<App>, silence: Arc<Silence>, clo
             Ok::<_, Infallible>(response)
         }
     });
-    let serving = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+    let serving = http1::Builder::new().header_read_timeout(None).max_buf_size(BUFFER_BYTES).serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {
         biased;

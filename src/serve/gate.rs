@@ -84,3 +84,18 @@ fn is_known(token: Option<&str>, headers: &HeaderMap) -> bool {
 fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && std::hint::black_box(left.iter().zip(right).fold(0, |sum, (a, b)| sum | (a ^ b))) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_only() {
+        let room = Room::default();
+        let (one, two) = (room.take(2).unwrap(), room.take(2).unwrap());
+        assert_eq!(room.take(2).map(|_| ()).map_err(|it| it.code), Err("53300"));
+        drop(one);
+        assert!(room.take(2).is_ok());
+        drop(two);
+    }
+}

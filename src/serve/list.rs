@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Cell, Path, choose, entry_key};
 use super::condition::{Verdict, judge_all};
@@ -42,7 +43,7 @@ pub(crate) async fn list(
     let format = Format::asked(&head.headers)?;
     let mut query = filter::parse(served, head.uri.query().unwrap_or(""), format, &app.options)?;
     shown::prepare_casts(app, served, &mut query.select)?;
-    let mut page = Page::new(Arc::clone(served), query, Arc::clone(epoch), format, app.transit.share())?;
+    let mut page = Page::new(app, Arc::clone(served), query, Arc::clone(epoch), format)?;
     let etag = page.etag();
     let access = header_value(page.access.clone());
     let mut response = if matches_etag(&head.headers, &etag) {
@@ -101,16 +102,13 @@ struct Page {
     skipped: u64,
     /// The room that rows and answer take until they are sent.
     share: Share,
+    /// Long lists take turns, so that short requests do not queue behind all of them.
+    turns: Arc<Semaphore>,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Page {
-    fn new(
-        served: Arc<Served>,
-        query: Query,
-        epoch: Arc<Epoch>,
-        format: Format,
-        share: Share,
-    ) -> Result<Page, Problem> {
+    fn new(app: &App, served: Arc<Served>, query: Query, epoch: Arc<Epoch>, format: Format) -> Result<Page, Problem> {
         let mut path = choose(&served, &query.conditions, &query.order, &query.needed());
         let access = access(&path, &served);
         let bound_to = (served.shape, &query.rest, &access, query.limit, format);
@@ -119,7 +117,23 @@ impl Page {
         let ranges = std::mem::take(&mut path.ranges);
         let walk = Walk::new(&path, &served, ranges, after.take_if(|_| path.ordered).as_deref());
         let cells = query.select.iter().map(|shown| path.cell(&served, shown.column)).collect();
-        Ok(Page { served, query, epoch, format, path, access, identity, cells, walk, after, skipped: 0, share })
+        let (share, turns) = (app.transit.share(), Arc::clone(&app.walks));
+        Ok(Page {
+            served,
+            query,
+            epoch,
+            format,
+            path,
+            access,
+            identity,
+            cells,
+            walk,
+            after,
+            skipped: 0,
+            share,
+            turns,
+            turn: None,
+        })
     }
 
     /// The same as long as nothing changes that the answer depends on.
@@ -147,6 +161,7 @@ impl Page {
             let rows = &found[..found.len().min(self.query.limit)];
             let held: usize = rows.iter().map(Hit::bytes).sum();
             let bytes = 64 + 128 * rows.len() + held + held / 8;
+            self.turn = None;
             self.share.cover(held + bytes).await?;
             body.reserve(bytes);
             for (at, hit) in rows.iter().enumerate() {
@@ -197,13 +212,16 @@ impl Page {
                     continue;
                 }
                 self.write(&hit.row, true, writer.out())?;
-                writer.flow().await?;
+                if writer.must_wait() {
+                    self.turn = None;
+                    writer.flow().await?;
+                }
                 written += 1;
                 if written == self.query.limit {
                     return Ok(());
                 }
             }
-            self.pause(&self.walk, max_scanned.saturating_add(written)).await?;
+            self.pause(self.walk.examined(), max_scanned.saturating_add(written)).await?;
         }
         Ok(())
     }
@@ -229,7 +247,7 @@ impl Page {
                     Verdict::Passes | Verdict::Fails => {}
                 }
             }
-            self.pause(&walk, max_scanned).await?;
+            self.pause(walk.examined(), max_scanned).await?;
         }
         Ok(())
     }
@@ -252,8 +270,8 @@ impl Page {
             if self.walk.is_at_end() {
                 return Ok(rows);
             }
-            self.share.cover(rows.iter().map(Hit::bytes).sum()).await?;
-            self.pause(&self.walk, max_scanned).await?;
+            self.hold(rows.iter().map(Hit::bytes).sum()).await?;
+            self.pause(self.walk.examined(), max_scanned).await?;
         }
     }
 
@@ -281,21 +299,31 @@ impl Page {
                     best.pop_last();
                 }
             }
-            self.share.cover(best.values().map(Hit::bytes).sum()).await?;
-            self.pause(&self.walk, max_scanned).await?;
+            self.hold(best.values().map(Hit::bytes).sum()).await?;
+            self.pause(self.walk.examined(), max_scanned).await?;
         }
         Ok(best.into_values().skip(self.query.offset).collect())
     }
 
+    /// Takes the room for so many bytes of rows in all.
+    async fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
+        // Nobody waits for room while others wait for a turn.
+        self.turn = None;
+        self.share.cover(bytes).await
+    }
+
     /// Lets others run, and ends a walk that looks at too much.
-    async fn pause(&self, walk: &Walk, max_scanned: usize) -> Result<(), Problem> {
-        if walk.examined() > max_scanned {
+    async fn pause(&mut self, examined: usize, max_scanned: usize) -> Result<(), Problem> {
+        if examined > max_scanned {
             let detail =
                 format!("the request looked at more than {max_scanned} rows of \"{}\"", self.served.relation.name);
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
                 .hint("declare an index whose columns are the filtered ones, then the ordered ones"));
         }
+        self.turn = None;
         tokio::task::yield_now().await;
+        // It is never closed, and without a turn a list goes on all the same.
+        self.turn = Arc::clone(&self.turns).acquire_owned().await.ok();
         Ok(())
     }
 

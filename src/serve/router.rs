@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::gate::{Place, Room};
 use super::metrics::Metrics;
@@ -36,6 +36,8 @@ pub(crate) struct App {
     pub(crate) workers: sql::Workers,
     /// What was made of answers and not sent.
     pub(crate) transit: Arc<Transit>,
+    /// Turns of lists that look at many rows.
+    pub(crate) walks: Arc<Semaphore>,
     /// What has arrived of requests and is worked on.
     arrivals: Arc<Transit>,
     directory: ArcSwap<Directory>,
@@ -52,6 +54,7 @@ impl App {
             room: Room::default(),
             workers: sql::Workers::new(options.max_sql_memory_bytes),
             transit: Transit::new("other answers wait for their clients to read them", options.max_unsent_bytes),
+            walks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |it| it.get().div_ceil(2)))),
             arrivals: Transit::new("other requests are on their way in", MAX_ARRIVED_BYTES),
             directory: ArcSwap::from(directory),
             sql: ArcSwap::from_pointee(engine),

@@ -114,6 +114,16 @@ impl Transit {
         }
     }
 
+    /// Refuses what no waiting makes room for.
+    fn check_possible(&self, bytes: usize) -> Result<(), Problem> {
+        if bytes <= self.room {
+            return Ok(());
+        }
+        let detail = format!("what was asked for takes more at a time than the {} bytes there are for answers", self.room);
+        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
+            .hint("ask for fewer rows, fewer columns or shorter values at a time"))
+    }
+
     fn crowded(&self) -> Problem {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let detail = format!("there is room for {} bytes only, and {}", self.room, self.why);
@@ -280,6 +290,7 @@ impl Writer {
 
     /// Waits for room for what was written.
     async fn push(&mut self) -> Result<(), Problem> {
+        self.transit.check_possible(self.out.capacity())?;
         let (mut since, mut unsent) = (Instant::now(), usize::MAX);
         let transit = Arc::clone(&self.transit);
         loop {

@@ -204,6 +204,20 @@ fn endless_statements(address: SocketAddr) {
     });
 }
 
+/// More requests for endless statements than there may be under way and waiting.
+fn a_crowd(address: SocketAddr) {
+    let statements = statements();
+    let asked = statements.iter().cycle().take(400).map(|sql| unread(address, sql)).collect::<Vec<_>>();
+    until("places are taken", || metric(address, "vantage_sql_places_free") == 0);
+    let ready = http::get(address, "/readyz", &[]).expect("an answer");
+    assert!(ready.status == 200 && ready.body.contains("ad-hoc SQL is busy"), "{ready:?}");
+    // The first of them run out of time.
+    for mut stream in asked.into_iter().take(20) {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+    }
+}
+
 fn clients_that_do_not_read(address: SocketAddr) {
     let asked = |sql: &str, count: usize| (0..count).map(|_| unread(address, sql)).collect::<Vec<_>>();
     let all = asked("SELECT * FROM documents", 60);
@@ -237,7 +251,7 @@ fn clients_that_do_not_end(address: SocketAddr) {
         (0..count).map(open).collect()
     };
     let bodies = begun("POST /v1/sql HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{\"sql\": \"", 300);
-    let heads = begun("POST /v1/sql HTTP/1.1\r\nHos", 900);
+    let heads = begun(&format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(300_000)), 900);
     let silent = begun("", 200);
     let giant = format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{}", " ".repeat(900_000));
     let giants = begun(&giant, 100);
@@ -266,6 +280,7 @@ fn an_attack_disturbs_nobody_else() {
     let (_site, server) = site();
     let address = server.address;
     under(&server, "statements", || endless_statements(address));
+    under(&server, "a crowd", || a_crowd(address));
     under(&server, "unread answers", || clients_that_do_not_read(address));
     under(&server, "unended requests", || clients_that_do_not_end(address));
     under(&server, "hang-ups", || clients_that_hang_up(address));

@@ -90,11 +90,9 @@ struct Question {
 
 /// `POST /v1/sql`. From when it is known what is read, problems name it too.
 pub(crate) async fn post(app: &App, head: &Parts, body: Incoming) -> Result<Response, Problem> {
-    // Waiting is no work: it takes no room from others.
+    // The workers know how many statements there is room for, so that none takes it from reads of rows.
     wait::snapshot_for(app, &head.headers, &[]).await?;
-    // Nor does a body that comes slowly.
     let body = app.body(body).await?;
-    let _place = app.place()?;
     let question = question(app, Format::asked(&head.headers)?, &body).await?;
     drop(body);
     let statement = Arc::clone(&question.statement);

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::turns::Turns;
 use super::watch::{Budget, Reason, Watch};
+use crate::serve::gate::Room;
 use crate::serve::problem::Problem;
 
 /// The planner recurses over plans, and operators poll their inputs recursively. Only what is used of it costs memory.
@@ -26,6 +27,8 @@ const STACK_BYTES: usize = 64 << 20;
 const ORDINARY: usize = 12;
 /// How many more, if they are expected to be done at once.
 const LIGHT: usize = 4;
+/// How many may wait for a place of either kind; more are turned away at once.
+const WAITING: usize = 64;
 /// How many threads wait for work.
 const IDLE: usize = 4;
 /// Who has waited for a place for so long may take that of another.
@@ -42,6 +45,8 @@ const REPLACED: usize = 4;
 pub(crate) struct Workers {
     threads: Arc<Threads>,
     budget: Arc<Budget>,
+    /// Who waits for a place of either kind.
+    waiting: [Room; 2],
 }
 
 /// What there is to see of the statements under way.
@@ -64,7 +69,7 @@ impl Workers {
     pub(crate) fn new(memory: usize) -> Workers {
         let cores = std::thread::available_parallelism().map_or(2, |it| it.get());
         let budget = Arc::new(Budget::new(memory, Turns::new(cores), LIGHT, ORDINARY));
-        Workers { threads: Arc::new(Threads::default()), budget }
+        Workers { threads: Arc::new(Threads::default()), budget, waiting: Default::default() }
     }
 
     /// The result of `work`, or the problem of its taking longer than `limit`, waiting for a place included.
@@ -122,6 +127,7 @@ impl Workers {
 
     /// The right to be under way.
     async fn place(&self, light: bool, deadline: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+        let _waiting = self.waiting[usize::from(light)].take(WAITING).map_err(|_| busy())?;
         let mut acquired = pin!(Arc::clone(self.places(light)).acquire_owned());
         loop {
             match timeout(PATIENCE.min(deadline.duration_since(Instant::now())), acquired.as_mut()).await {
@@ -209,7 +215,7 @@ impl Drop for Begun {
 }
 
 fn busy() -> Problem {
-    let detail = format!("{ORDINARY} statements are under way and none of them ended in time for this one");
+    let detail = format!("{ORDINARY} statements are under way, and none of them ended in time for this one");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "53300", detail).hint("ask again in a second")
 }
 

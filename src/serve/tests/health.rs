@@ -181,24 +181,25 @@ async fn bodies_and_crowds_are_limited() {
     };
     slow.write_all(format!("{}{{", head(body)).as_bytes()).await.unwrap();
     assert_eq!(server.get("/v1/views/products/1").await.status, 200);
-    // A statement that does not end takes the only one.
+    // Nor do statements, be they many and endless.
     let from: Vec<String> = (0..8).map(|at| format!("products t{at}")).collect();
     let endless = json!({ "sql": format!("SELECT count(*) FROM {}", from.join(", ")) }).to_string();
-    let mut busy = TcpStream::connect(server.address).await.unwrap();
-    busy.write_all(format!("{}{endless}", head(&endless)).as_bytes()).await.unwrap();
-    loop {
-        let answer = server.get("/v1/views/products/1").await;
-        if answer.status == 503 {
-            answer.assert_problem(503, "53300");
-            assert_eq!(answer.header("retry-after"), "1");
-            assert_eq!(server.get("/livez").await.status, 200);
-            assert_eq!(server.get("/metrics").await.status, 200);
-            break;
-        }
+    let mut crowd = Vec::new();
+    for _ in 0..90 {
+        let mut busy = TcpStream::connect(server.address).await.unwrap();
+        busy.write_all(format!("{}{endless}", head(&endless)).as_bytes()).await.unwrap();
+        crowd.push(busy);
     }
-    // Who hangs up gives it back.
-    drop(busy);
-    while server.get("/v1/views/products/1").await.status != 200 {}
+    // Twelve are under way, so many may wait, and the others are told.
+    let turned_away = read_answer(crowd.last_mut().unwrap()).await;
+    turned_away.assert_problem(503, "53300");
+    assert_eq!(turned_away.header("retry-after"), "1");
+    assert_eq!(server.sql("SELECT 1", json!([])).await.status, 200);
+    assert_eq!(server.get("/v1/views/products/1").await.status, 200);
+    assert_eq!(server.get("/livez").await.status, 200);
+    assert!(server.get("/readyz").await.body.contains("ad-hoc SQL is busy"));
+    assert!(server.get("/metrics").await.body.contains("vantage_sql_places_free 0"));
+    drop(crowd);
     slow.write_all(&body.as_bytes()[1..]).await.unwrap();
     assert_eq!(read_answer(&mut slow).await.status, 200);
 }

@@ -176,3 +176,65 @@ async fn silent_connections_end_and_are_counted() {
         assert!(ended.is_ok(), "still open");
     }
 }
+
+#[tokio::test]
+async fn whatever_grows_is_counted_as_memory() {
+    let options = ServeOptions { max_sql_memory_bytes: 16 << 20, ..ServeOptions::default() };
+    let server = Server::with(options, shop(1)).await;
+    let three = "products a, products b, products c";
+    let four = "products a, products b, products c, products d";
+    for sql in [
+        format!("SELECT length(string_agg(a.name || b.name || c.name || d.name, ',')) FROM {four}"),
+        format!("SELECT max(array_length(x, 1)) FROM (SELECT array_agg(a.id) OVER (ORDER BY a.id, b.id, c.id) x FROM {three}) y"),
+        format!("SELECT max(length(x)) FROM (SELECT string_agg(a.name, ',') OVER (ORDER BY a.id, b.id, c.id) x FROM {three}) y"),
+        format!("SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY a.id, d.id) n FROM {four}) y"),
+        format!("SELECT count(DISTINCT a.name || b.name || c.name || d.name) FROM {four}"),
+        format!("SELECT median(a.id * b.id + c.id * d.id) FROM {four}"),
+        format!("SELECT a.id, b.id, c.id, d.id, count(*) FROM {four} GROUP BY a.id, b.id, c.id, d.id LIMIT 1"),
+        format!("SELECT count(u), count(x) FROM (SELECT unnest(x) u, x FROM (SELECT array_agg(a.id) x FROM {three}) y) z"),
+    ] {
+        let answer = server.sql(&sql, json!([])).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (422, &json!("53200")), "{sql}");
+    }
+    // What one has held is there for the next.
+    let sql = format!("SELECT count(*), length(string_agg(a.name, ',')) > 1000 FROM {three}");
+    assert_eq!(server.rows(&sql).await, "[[64000,true]]");
+}
+
+#[tokio::test]
+async fn wide_rows_are_joined_in_small_batches() {
+    let server = Server::start().await;
+    // A text of a megabyte and a half beside each of 64,000 rows would be 1.6 GB for a batch.
+    let wide = "(SELECT string_agg(a.name || b.name || c.name, ',') AS s FROM products a, products b, products c) t";
+    let sql = format!("SELECT count(*), max(length(s)) > 1000000 FROM {wide}, products p WHERE s LIKE '%' || p.name || '%'");
+    assert_eq!(server.rows(&sql).await, "[[40,true]]");
+}
+
+#[tokio::test]
+async fn who_does_not_end_is_replaced_and_told_of() {
+    let workers = crate::serve::sql::Workers::new(1 << 30);
+    let places = workers.load().places;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(std::sync::Mutex::new(held));
+    // Without any checkpoint: each takes its turn and a place.
+    let stuck = (0..places).map(|_| {
+        let held = Arc::clone(&held);
+        workers.run(false, Duration::from_secs(3), async move |_| {
+            let _ = held.lock().unwrap_or_else(|it| it.into_inner()).recv();
+            Ok(())
+        })
+    });
+    for result in futures::future::join_all(stuck).await {
+        assert_eq!(result.map_err(|it| it.code), Err("57014"));
+    }
+    assert_eq!(workers.load().places, 0);
+    let other = workers.run(false, Duration::from_secs(60), async |_| Ok(7)).await;
+    assert_eq!(other.map_err(|it| it.code), Ok(7));
+    let load = workers.load();
+    assert!(load.overdue > 0 && load.reason().is_some() && !load.notes().is_empty(), "{load:?}");
+    drop(release);
+    while workers.load().under_way > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((workers.load().places, workers.load().reason()), (places, None));
+}
