@@ -44,6 +44,7 @@ mod workers;
 pub(crate) use cast::Cast;
 pub(crate) use engine::Engine;
 use engine::Run;
+pub(crate) use watch::Kind;
 pub(crate) use workers::{Load, Workers};
 
 use std::sync::Arc;
@@ -128,7 +129,8 @@ async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body
     }
     let max_rows = if format.is_lines() { usize::MAX } else { app.options.max_rows };
     let (mut writer, reply) = app.transit.answer();
-    let (light, metrics) = (statement.is_light(), Arc::clone(&app.metrics));
+    let kind = if statement.is_light() { Kind::Light } else { Kind::Ordinary };
+    let metrics = Arc::clone(&app.metrics);
     let work = async move |entered: Result<Arc<watch::Watch>, Problem>| {
         let run = async {
             let watch = entered?;
@@ -143,7 +145,7 @@ async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body
         let result = run.await;
         writer.end(result).await;
     };
-    let begun = app.workers.start(light, left, work).await?;
+    let begun = app.workers.start(kind, left, work).await?;
     let deadline = begun.deadline;
     let body = tokio::time::timeout_at(deadline, reply.with_guard(begun).body()).await;
     body.map_err(|_| Problem::timeout())?
@@ -152,9 +154,8 @@ async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body
 async fn prepared(app: &App, engine: &Arc<Engine>, sql: &str) -> Result<Arc<statement::Statement>, Problem> {
     let (engine, text) = (Arc::clone(engine), sql.to_string());
     let prepare = async move |_watch: Arc<watch::Watch>| engine.prepare(&text).await;
-    // A short text is planned at once.
-    let light = sql.len() <= SHORT_BYTES;
-    let prepared = app.workers.run(light, app.options.statement_timeout, prepare).await;
+    let kind = if sql.len() <= SHORT_BYTES { Kind::Planning } else { Kind::Ordinary };
+    let prepared = app.workers.run(kind, app.options.statement_timeout, prepare).await;
     prepared.map_err(|problem| match problem.code {
         // Nothing can be found as long as nothing is known.
         "42P01" => app.directory().check_described().err().unwrap_or(problem),

@@ -36,6 +36,17 @@ pub(super) fn checkpoint() -> Result<(), DataFusionError> {
     })
 }
 
+/// What a statement is expected to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is done at once.
+    Light = 0,
+    /// A short text is planned.
+    Planning = 1,
+    /// Nothing is known of it.
+    Ordinary = 2,
+}
+
 /// Why a statement is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -54,19 +65,22 @@ pub(crate) struct Budget {
     /// The most bytes all statements together may hold.
     memory: usize,
     held: AtomicI64,
-    /// Places for statements that are expected to be done at once.
-    pub(super) light: Arc<Semaphore>,
-    /// Places for all others.
-    pub(super) ordinary: Arc<Semaphore>,
+    /// Places by [`Kind`].
+    places: [Arc<Semaphore>; 3],
     /// The statements under way.
     watches: Mutex<Vec<Arc<Watch>>>,
 }
 
 impl Budget {
-    /// A budget of `memory` bytes, and places for so many light and ordinary statements.
-    pub(super) fn new(memory: usize, turns: Turns, light: usize, ordinary: usize) -> Budget {
-        let (light, ordinary) = (Arc::new(Semaphore::new(light)), Arc::new(Semaphore::new(ordinary)));
-        Budget { turns, memory, held: AtomicI64::new(0), light, ordinary, watches: Mutex::default() }
+    /// A budget of `memory` bytes, and so many places by [`Kind`].
+    pub(super) fn new(memory: usize, turns: Turns, places: [usize; 3]) -> Budget {
+        let places = places.map(|it| Arc::new(Semaphore::new(it)));
+        Budget { turns, memory, held: AtomicI64::new(0), places, watches: Mutex::default() }
+    }
+
+    /// The places of this kind.
+    pub(super) fn places(&self, kind: Kind) -> &Arc<Semaphore> {
+        &self.places[kind as usize]
     }
 
     /// The statements under way.
@@ -107,7 +121,9 @@ pub(crate) struct Watch {
     away_us: AtomicU64,
     /// Told when it is to end while it waits.
     told: Notify,
-    light: AtomicBool,
+    /// Whether it is [`Kind::Ordinary`] after all.
+    is_ordinary: AtomicBool,
+    begun_as: Kind,
     /// The right to be under way.
     place: Mutex<Option<OwnedSemaphorePermit>>,
     /// Whether its place was given to another because it did not end when it was told to.
@@ -119,7 +135,7 @@ const NONE: u64 = u64::MAX;
 
 impl Watch {
     /// A statement that begins now and may take until `limit` is over.
-    pub(super) fn new(budget: &Arc<Budget>, place: OwnedSemaphorePermit, limit: Duration, light: bool) -> Arc<Watch> {
+    pub(super) fn new(budget: &Arc<Budget>, place: OwnedSemaphorePermit, limit: Duration, kind: Kind) -> Arc<Watch> {
         let watch = Arc::new(Watch {
             budget: Arc::clone(budget),
             began: Instant::now(),
@@ -132,7 +148,8 @@ impl Watch {
             seen_us: AtomicU64::new(0),
             away_us: AtomicU64::new(NONE),
             told: Notify::new(),
-            light: AtomicBool::new(light),
+            is_ordinary: AtomicBool::new(kind == Kind::Ordinary),
+            begun_as: kind,
             place: Mutex::new(Some(place)),
             replaced: AtomicBool::new(false),
         });
@@ -210,9 +227,13 @@ impl Watch {
         self.budget.under_way().iter().filter(unseen).count()
     }
 
-    /// Whether it is expected to be done at once.
-    pub(super) fn is_light(&self) -> bool {
-        self.light.load(Ordering::Relaxed)
+    /// What it is expected to take.
+    pub(super) fn kind(&self) -> Kind {
+        if self.is_ordinary.load(Ordering::Relaxed) { Kind::Ordinary } else { self.begun_as }
+    }
+
+    fn is_light(&self) -> bool {
+        self.kind() == Kind::Light
     }
 
     /// Which of those who want to compute it belongs to.
@@ -270,9 +291,9 @@ impl Watch {
 
     /// Gives the place back that is kept for light statements: it is not one of them.
     fn move_to_the_others(&self) -> Result<(), Problem> {
-        let place = Arc::clone(&self.budget.ordinary).try_acquire_owned();
+        let place = Arc::clone(self.budget.places(Kind::Ordinary)).try_acquire_owned();
         let place = place.map_err(|_| gives_way(self.computed()))?;
-        self.light.store(false, Ordering::Relaxed);
+        self.is_ordinary.store(true, Ordering::Relaxed);
         *self.place.lock().unwrap_or_else(|it| it.into_inner()) = Some(place);
         Ok(())
     }

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::turns::Turns;
-use super::watch::{Budget, Reason, Watch};
+use super::watch::{Budget, Kind, Reason, Watch};
 use crate::serve::gate::Room;
 use crate::serve::problem::Problem;
 
@@ -27,7 +27,9 @@ const STACK_BYTES: usize = 64 << 20;
 const ORDINARY: usize = 12;
 /// How many more, if they are expected to be done at once.
 const LIGHT: usize = 4;
-/// How many may wait for a place of either kind; more are turned away at once.
+/// How many short texts may be planned beside those, so that neither waits for the other.
+const PLANNING: usize = 4;
+/// How many may wait for a place of each kind; more are turned away at once.
 const WAITING: usize = 64;
 /// How many threads wait for work.
 const IDLE: usize = 4;
@@ -45,8 +47,8 @@ const REPLACED: usize = 4;
 pub(crate) struct Workers {
     threads: Arc<Threads>,
     budget: Arc<Budget>,
-    /// Who waits for a place of either kind.
-    waiting: [Room; 2],
+    /// Who waits for a place of each kind.
+    waiting: [Room; 3],
 }
 
 /// What there is to see of the statements under way.
@@ -68,14 +70,14 @@ impl Workers {
     /// Threads for statements that together hold at most `memory` bytes.
     pub(crate) fn new(memory: usize) -> Workers {
         let cores = std::thread::available_parallelism().map_or(2, |it| it.get());
-        let budget = Arc::new(Budget::new(memory, Turns::new(cores), LIGHT, ORDINARY));
+        let budget = Arc::new(Budget::new(memory, Turns::new(cores), [LIGHT, PLANNING, ORDINARY]));
         Workers { threads: Arc::new(Threads::default()), budget, waiting: Default::default() }
     }
 
     /// The result of `work`, or the problem of its taking longer than `limit`, waiting for a place included.
     pub(crate) async fn run<T, F>(
         &self,
-        light: bool,
+        kind: Kind,
         limit: Duration,
         work: impl FnOnce(Arc<Watch>) -> F + Send + 'static,
     ) -> Result<T, Problem>
@@ -92,7 +94,7 @@ impl Workers {
             // Nobody waits any more when the request was cancelled.
             let _ = send.send(result);
         };
-        let begun = self.start(light, limit, work).await?;
+        let begun = self.start(kind, limit, work).await?;
         match timeout_at(begun.deadline, receive).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Problem::internal("the statement failed unexpectedly; the log tells more")),
@@ -104,13 +106,13 @@ impl Workers {
     /// step.
     pub(crate) async fn start<F: Future<Output = ()>>(
         &self,
-        light: bool,
+        kind: Kind,
         limit: Duration,
         work: impl FnOnce(Result<Arc<Watch>, Problem>) -> F + Send + 'static,
     ) -> Result<Begun, Problem> {
         let deadline = Instant::now() + limit;
-        let place = self.place(light, deadline).await?;
-        let watch = Watch::new(&self.budget, place, deadline.duration_since(Instant::now()), light);
+        let place = self.place(kind, deadline).await?;
+        let watch = Watch::new(&self.budget, place, deadline.duration_since(Instant::now()), kind);
         let begun = Begun { watch: Arc::clone(&watch), deadline };
         let job = move |runtime: &Runtime| {
             watch.enter(|entered| {
@@ -126,9 +128,9 @@ impl Workers {
     }
 
     /// The right to be under way.
-    async fn place(&self, light: bool, deadline: Instant) -> Result<OwnedSemaphorePermit, Problem> {
-        let _waiting = self.waiting[usize::from(light)].take(WAITING).map_err(|_| busy())?;
-        let mut acquired = pin!(Arc::clone(self.places(light)).acquire_owned());
+    async fn place(&self, kind: Kind, deadline: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+        let _waiting = self.waiting[kind as usize].take(WAITING).map_err(|_| busy())?;
+        let mut acquired = pin!(Arc::clone(self.budget.places(kind)).acquire_owned());
         loop {
             match timeout(PATIENCE.min(deadline.duration_since(Instant::now())), acquired.as_mut()).await {
                 Ok(place) => return place.map_err(|_| busy()),
@@ -138,10 +140,6 @@ impl Workers {
         }
     }
 
-    fn places(&self, light: bool) -> &Arc<Semaphore> {
-        if light { &self.budget.light } else { &self.budget.ordinary }
-    }
-
     /// Lets who has had a place for long give way, and replaces who does not end.
     fn make_room(&self) {
         let under_way = self.budget.under_way();
@@ -149,10 +147,10 @@ impl Workers {
         let (replaced, others): (Vec<_>, Vec<_>) = overdue.partition(|it| it.replaced.load(Ordering::Relaxed));
         for watch in others.into_iter().take(REPLACED.saturating_sub(replaced.len())) {
             watch.replaced.store(true, Ordering::Relaxed);
-            self.places(watch.is_light()).add_permits(1);
+            self.budget.places(watch.kind()).add_permits(1);
         }
         let cost = |it: &Arc<Watch>| it.computed().max(it.away_for());
-        let asked = under_way.iter().filter(|it| !it.is_light() && it.overdue().is_none());
+        let asked = under_way.iter().filter(|it| it.kind() == Kind::Ordinary && it.overdue().is_none());
         let longest = asked.map(|it| (cost(it), it)).filter(|(cost, _)| *cost >= LONG).max_by_key(|it| it.0);
         longest.inspect(|(_, it)| it.stop(Reason::GivesWay));
     }
@@ -165,7 +163,7 @@ impl Workers {
             under_way: under_way.len(),
             unread: count(&|it| !it.away_for().is_zero()),
             overdue: count(&|it| it.overdue().is_some_and(|it| it > OVERDUE)),
-            places: self.budget.ordinary.available_permits(),
+            places: self.budget.places(Kind::Ordinary).available_permits(),
             memory: self.budget.held(),
         }
     }

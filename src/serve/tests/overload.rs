@@ -219,7 +219,7 @@ async fn who_does_not_end_is_replaced_and_told_of() {
     // Without any checkpoint: each takes its turn and a place.
     let stuck = (0..places).map(|_| {
         let held = Arc::clone(&held);
-        workers.run(false, Duration::from_secs(3), async move |_| {
+        workers.run(crate::serve::sql::Kind::Ordinary, Duration::from_secs(3), async move |_| {
             let _ = held.lock().unwrap_or_else(|it| it.into_inner()).recv();
             Ok(())
         })
@@ -228,7 +228,7 @@ async fn who_does_not_end_is_replaced_and_told_of() {
         assert_eq!(result.map_err(|it| it.code), Err("57014"));
     }
     assert_eq!(workers.load().places, 0);
-    let other = workers.run(false, Duration::from_secs(60), async |_| Ok(7)).await;
+    let other = workers.run(crate::serve::sql::Kind::Ordinary, Duration::from_secs(60), async |_| Ok(7)).await;
     assert_eq!(other.map_err(|it| it.code), Ok(7));
     let load = workers.load();
     assert!(load.overdue > 0 && load.reason().is_some() && !load.notes().is_empty(), "{load:?}");
