@@ -173,7 +173,10 @@ async fn connection(stream: TcpStream, app: Arc<App>, silence: Arc<Silence>, clo
             Ok::<_, Infallible>(response)
         }
     });
-    let serving = http1::Builder::new().header_read_timeout(None).max_buf_size(BUFFER_BYTES).serve_connection(TokioIo::new(stream), service);
+    let serving = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {
         biased;

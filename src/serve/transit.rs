@@ -119,7 +119,8 @@ impl Transit {
         if bytes <= self.room {
             return Ok(());
         }
-        let detail = format!("what was asked for takes more at a time than the {} bytes there are for answers", self.room);
+        let detail =
+            format!("what was asked for takes more at a time than the {} bytes there are for answers", self.room);
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
             .hint("ask for fewer rows, fewer columns or shorter values at a time"))
     }

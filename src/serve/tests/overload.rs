@@ -185,13 +185,19 @@ async fn whatever_grows_is_counted_as_memory() {
     let four = "products a, products b, products c, products d";
     for sql in [
         format!("SELECT length(string_agg(a.name || b.name || c.name || d.name, ',')) FROM {four}"),
-        format!("SELECT max(array_length(x, 1)) FROM (SELECT array_agg(a.id) OVER (ORDER BY a.id, b.id, c.id) x FROM {three}) y"),
-        format!("SELECT max(length(x)) FROM (SELECT string_agg(a.name, ',') OVER (ORDER BY a.id, b.id, c.id) x FROM {three}) y"),
+        format!(
+            "SELECT max(array_length(x, 1)) FROM (SELECT array_agg(a.id) OVER (ORDER BY a.id, b.id, c.id) x FROM {three}) y"
+        ),
+        format!(
+            "SELECT max(length(x)) FROM (SELECT string_agg(a.name, ',') OVER (ORDER BY a.id, b.id, c.id) x FROM {three}) y"
+        ),
         format!("SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY a.id, d.id) n FROM {four}) y"),
         format!("SELECT count(DISTINCT a.name || b.name || c.name || d.name) FROM {four}"),
         format!("SELECT median(a.id * b.id + c.id * d.id) FROM {four}"),
         format!("SELECT a.id, b.id, c.id, d.id, count(*) FROM {four} GROUP BY a.id, b.id, c.id, d.id LIMIT 1"),
-        format!("SELECT count(u), count(x) FROM (SELECT unnest(x) u, x FROM (SELECT array_agg(a.id) x FROM {three}) y) z"),
+        format!(
+            "SELECT count(u), count(x) FROM (SELECT unnest(x) u, x FROM (SELECT array_agg(a.id) x FROM {three}) y) z"
+        ),
     ] {
         let answer = server.sql(&sql, json!([])).await;
         assert_eq!((answer.status, &answer.json()["code"]), (422, &json!("53200")), "{sql}");
@@ -206,7 +212,8 @@ async fn wide_rows_are_joined_in_small_batches() {
     let server = Server::start().await;
     // A text of a megabyte and a half beside each of 64,000 rows would be 1.6 GB for a batch.
     let wide = "(SELECT string_agg(a.name || b.name || c.name, ',') AS s FROM products a, products b, products c) t";
-    let sql = format!("SELECT count(*), max(length(s)) > 1000000 FROM {wide}, products p WHERE s LIKE '%' || p.name || '%'");
+    let sql =
+        format!("SELECT count(*), max(length(s)) > 1000000 FROM {wide}, products p WHERE s LIKE '%' || p.name || '%'");
     assert_eq!(server.rows(&sql).await, "[[40,true]]");
 }
 

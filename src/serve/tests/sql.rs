@@ -271,7 +271,8 @@ async fn scans_use_keys_and_indexes() {
             let statement = engine.prepare(sql).await?;
             Ok(engine.physical(sql, &statement, &[]).await?.0)
         };
-        let plan = workers.run(crate::serve::sql::Kind::Ordinary, std::time::Duration::from_secs(60), plan).await.unwrap();
+        let plan =
+            workers.run(crate::serve::sql::Kind::Ordinary, std::time::Duration::from_secs(60), plan).await.unwrap();
         let shown = datafusion::physical_plan::displayable(&*plan).indent(false).to_string();
         let got = shown.lines().find_map(|it| it.trim().strip_prefix("Scan: ")).unwrap_or("");
         assert_eq!(got, scan, "{sql}\n{shown}");
