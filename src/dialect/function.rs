@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::ScalarValue;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
@@ -17,29 +16,32 @@ use super::arguments::over_arrays;
 /// The name of the function that is `%`.
 pub(super) const MODULO: &str = "mod";
 
-/// Functions of floats that PostgreSQL refuses to compute where they have no finite value.
-const FINITE: [&str; 13] =
-    ["acos", "acosh", "asin", "atanh", "cosh", "cot", "exp", "ln", "log", "log10", "power", "sinh", "sqrt"];
+/// Functions of floats that PostgreSQL refuses to compute where they have no value.
+const DEFINED: [&str; 16] = [
+    "acos", "acosh", "asin", "atanh", "cos", "cosh", "cot", "exp", "ln", "log", "log10", "power", "sin", "sinh",
+    "sqrt", "tan",
+];
 
-const MICROSECONDS_A_MINUTE: i64 = 60_000_000;
+/// Those of them that may be infinite.
+const INFINITE: [&str; 4] = ["atanh", "cosh", "cot", "sinh"];
+
+/// Those that may not be so small that nothing is left.
+const NOT_TOO_SMALL: [&str; 2] = ["exp", "power"];
 
 /// How a function differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Difference {
     /// Floats are rounded half to even.
     HalfToEven,
-    /// Seconds have a fraction.
-    Fraction,
     /// Infinite and undefined results are errors.
-    Finite,
+    Defined,
 }
 
 /// `function` with PostgreSQL's results; `None` when it has them already.
 pub(super) fn redefined(function: Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
     let difference = match function.name() {
         "round" => Difference::HalfToEven,
-        "date_part" => Difference::Fraction,
-        name if FINITE.contains(&name) => Difference::Finite,
+        name if DEFINED.contains(&name) => Difference::Defined,
         _ => return None,
     };
     Some(Arc::new(ScalarUDF::new_from_impl(Redefined { inner: function, difference })))
@@ -73,11 +75,7 @@ impl ScalarUDFImpl for Redefined {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let part = args.scalar_arguments.first().copied().flatten();
-        match fraction_of(self.difference, part, args.arg_fields.get(1).map(|it| it.data_type())) {
-            Some(fraction) => Ok(Arc::new(Field::new(self.name(), fraction.data_type(), true))),
-            None => self.inner.return_field_from_args(args),
-        }
+        self.inner.return_field_from_args(args)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -91,17 +89,10 @@ impl ScalarUDFImpl for Redefined {
                 })
             }
             Difference::HalfToEven => self.inner.invoke_with_args(args),
-            Difference::Fraction => {
-                let part = if let Some(ColumnarValue::Scalar(it)) = args.args.first() { Some(it) } else { None };
-                match fraction_of(self.difference, part, args.arg_fields.get(1).map(|it| it.data_type())) {
-                    Some(fraction) => over_arrays(args, |arrays| fraction.of(&arrays[1])),
-                    None => self.inner.invoke_with_args(args),
-                }
-            }
-            Difference::Finite => {
+            Difference::Defined => {
                 let arguments = args.args.clone();
                 let result = self.inner.invoke_with_args(args)?;
-                self.check_finite(&arguments, &result)?;
+                self.check_defined(&arguments, &result)?;
                 Ok(result)
             }
         }
@@ -109,20 +100,32 @@ impl ScalarUDFImpl for Redefined {
 }
 
 impl Redefined {
-    /// Refuses a result that is infinite or not a number though all arguments are.
-    fn check_finite(&self, arguments: &[ColumnarValue], result: &ColumnarValue) -> Result<()> {
+    /// Refuses a result that is not a number though all arguments are, or infinite though none is.
+    fn check_defined(&self, arguments: &[ColumnarValue], result: &ColumnarValue) -> Result<()> {
         let rows = if let ColumnarValue::Array(it) = result { it.len() } else { 1 };
         let Some(result) = doubles(&result.to_array(rows)?)? else { return Ok(()) };
         let result = result.as_primitive::<Float64Type>();
-        if result.iter().flatten().all(f64::is_finite) {
+        let (may_be_infinite, too_small) = (INFINITE.contains(&self.name()), NOT_TOO_SMALL.contains(&self.name()));
+        if result.iter().flatten().all(|it| it.is_finite() && !(too_small && it == 0.0)) {
             return Ok(());
         }
         let arguments = arguments.iter().map(|it| doubles(&it.to_array(rows)?)).collect::<Result<Vec<_>>>()?;
         let floats: Vec<_> = arguments.iter().flatten().map(|it| it.as_primitive::<Float64Type>()).collect();
-        for row in 0..rows {
-            let is_finite = |it: &&_| float_at(it, row).is_finite();
-            if !float_at(result, row).is_finite() && floats.iter().all(is_finite) {
+        for row in (0..rows).filter(|row| result.is_valid(*row)) {
+            let value = result.value(row);
+            let all = |test: fn(f64) -> bool| floats.iter().all(|it| test(float_at(it, row)));
+            let undefined = value.is_nan() && all(|it| !it.is_nan());
+            let infinite = value.is_infinite() && !may_be_infinite && all(f64::is_finite);
+            let vanished = too_small && value == 0.0 && all(f64::is_finite) && float_at(floats[0], row) != 0.0;
+            // A power of minus infinity is a power of a negative number.
+            let root = self.name() == "power"
+                && float_at(floats[0], row) == f64::NEG_INFINITY
+                && float_at(floats[1], row).floor() != float_at(floats[1], row);
+            if undefined || infinite || vanished && self.name() == "power" || root {
                 return Err(DataFusionError::Execution(format!("{}: input is out of range", self.name())));
+            }
+            if self.name() == "exp" && value == 0.0 && all(f64::is_finite) {
+                return Err(DataFusionError::Execution("exp: value out of range: underflow".into()));
             }
         }
         Ok(())
@@ -136,47 +139,6 @@ fn doubles(array: &ArrayRef) -> Result<Option<ArrayRef>> {
 
 fn float_at(array: &datafusion::arrow::array::Float64Array, row: usize) -> f64 {
     if array.is_null(row) { 0.0 } else { array.value(row) }
-}
-
-/// A part of a time that has a fraction: so many decimals of a minute.
-#[derive(Debug, Clone, Copy)]
-enum FractionOf {
-    Seconds,
-    Milliseconds,
-}
-
-/// The part that is asked for, when it has a fraction and `from` is a point in time.
-fn fraction_of(difference: Difference, part: Option<&ScalarValue>, from: Option<&DataType>) -> Option<FractionOf> {
-    if difference != Difference::Fraction {
-        return None;
-    }
-    if !matches!(from, Some(DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)) {
-        return None;
-    }
-    let part = part?.try_as_str()??.trim_matches('\'').to_ascii_lowercase();
-    match part.as_str() {
-        "second" | "seconds" | "sec" | "secs" | "s" => Some(FractionOf::Seconds),
-        "millisecond" | "milliseconds" | "msec" | "msecs" | "ms" => Some(FractionOf::Milliseconds),
-        _ => None,
-    }
-}
-
-impl FractionOf {
-    fn data_type(self) -> DataType {
-        match self {
-            FractionOf::Seconds => DataType::Decimal128(8, 6),
-            FractionOf::Milliseconds => DataType::Decimal128(8, 3),
-        }
-    }
-
-    fn of(self, times: &ArrayRef) -> Result<ArrayRef> {
-        let zone = if let DataType::Timestamp(_, zone) = times.data_type() { zone.clone() } else { None };
-        let times = cast(times, &DataType::Timestamp(TimeUnit::Microsecond, zone))?;
-        let times = times.as_primitive::<TimestampMicrosecondType>();
-        // A microsecond is the last digit of either.
-        let digits = times.iter().map(|it| it.map(|it| i128::from(it.rem_euclid(MICROSECONDS_A_MINUTE))));
-        Ok(Arc::new(digits.collect::<Decimal128Array>().with_data_type(self.data_type())))
-    }
 }
 
 /// `mod(a, b)`, which is replaced by `a % b` before it is called.

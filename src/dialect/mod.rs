@@ -6,24 +6,34 @@
 
 mod arguments;
 mod bounded;
+mod calls;
+mod casting;
 mod checked;
 mod fold;
 mod foreign;
 mod function;
+mod joined;
+mod lenient;
 mod meaning;
 mod mixed;
 mod numbers;
+mod operators;
 mod optimizer;
+mod own;
+mod planner;
 mod precedence;
 mod rewrite;
 mod row_values;
+mod spelling;
 mod subquery;
 mod syntax;
-mod text;
 mod to_timestamp;
+mod value;
+mod windows;
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
@@ -33,16 +43,21 @@ pub(crate) use self::bounded::TooLong;
 pub(crate) use self::foreign::{SyntaxError, Told, find_words, said, sql_type, syntax_error, tell};
 
 use self::bounded::BoundLengths;
+use self::casting::Casting;
 use self::checked::CheckArithmetic;
 use self::function::Modulo;
 use self::meaning::Meaning;
 use self::numbers::RoundNumbers;
-use self::text::CastToText;
 use self::to_timestamp::ToTimestamp;
 
+pub(crate) use self::joined::expand_joined;
 pub(crate) use self::optimizer::{Reader, optimizer};
+pub(crate) use self::own::{PatternProblem, check_pattern, pattern_of};
+pub(crate) use self::planner::expr_planners;
+pub(crate) use self::spelling::respell;
 pub(crate) use self::subquery::{NULLABLE, settle_subqueries};
 pub(crate) use self::syntax::{Unsupported, check};
+pub(crate) use self::windows::counting;
 
 /// Makes of `query`, as it was parsed, what PostgreSQL reads in it; refuses what would mean something else.
 pub(crate) fn understand(query: &mut Query) -> Result<(), Unsupported> {
@@ -71,15 +86,26 @@ const FOREIGN: [&str; 12] = [
 /// The functions of one row.
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let all = SessionStateDefaults::default_scalar_functions();
-    let kept = all.into_iter().filter(|it| !FOREIGN.contains(&it.name()) && it.name() != "to_timestamp");
+    let is_own = |name: &str| name == "to_timestamp" || own::find(name).is_some();
+    let kept = all.into_iter().filter(|it| !FOREIGN.contains(&it.name()) && !is_own(it.name()));
     let named = kept.map(|it| match it.name() {
-        "signum" => Arc::new(it.as_ref().clone().with_aliases(["sign"])),
         "ceil" => Arc::new(it.as_ref().clone().with_aliases(["ceiling"])),
         _ => it,
     });
-    let named = named.map(bounded::held);
+    let named = named.map(bounded::held).map(lenient::lenient);
     let own = [ScalarUDF::new_from_impl(ToTimestamp::new()), ScalarUDF::new_from_impl(Modulo::new())];
-    named.chain(own.map(Arc::new)).collect()
+    // Ours come last: they take the place of what DataFusion knows as another name of one of its functions.
+    named.chain(own.map(Arc::new)).chain(own::registered()).collect()
+}
+
+/// An interval as PostgreSQL writes it.
+pub(crate) fn interval_text(it: IntervalMonthDayNano) -> String {
+    value::interval::Interval { months: it.months, days: it.days, microseconds: it.nanoseconds / 1000 }.text()
+}
+
+/// Whether `name` is a function of one row that is written here, or what an operator is made of.
+pub(crate) fn is_own(name: &str) -> bool {
+    own::find(name).is_some() || name == own::EXTRACT
 }
 
 /// The rules that type a query. Arithmetic and casts of numbers are left to those who compute them themselves.
@@ -87,7 +113,7 @@ pub(crate) fn analyzer() -> Analyzer {
     let mut analyzer = Analyzer::new();
     // Before types are settled, since it changes some.
     analyzer.rules.insert(0, Arc::new(Meaning::new()));
-    analyzer.rules.push(Arc::new(CastToText::new()));
+    analyzer.rules.push(Arc::new(Casting));
     analyzer
 }
 

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, ExactNumberInfo, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, TableFactor,
-    TableWithJoins, TypedString, Visit, Visitor,
+    DataType, ExactNumberInfo, Expr, Join, JoinConstraint, JoinOperator, Query, Select, TableFactor, TableWithJoins,
+    TypedString, Visit, Visitor,
 };
 
 /// Why a query is refused.
@@ -30,8 +30,7 @@ impl Visitor for Checker {
     type Break = Unsupported;
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Unsupported> {
-        let all_columns = select.projection.iter().any(|it| matches!(it, SelectItem::Wildcard(_)));
-        found(select.from.iter().find_map(|it| merged_columns(it, all_columns)))
+        found(select.from.iter().find_map(merged_columns))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Unsupported> {
@@ -55,22 +54,16 @@ fn found(problem: Option<Unsupported>) -> ControlFlow<Unsupported> {
     problem.map_or(ControlFlow::Continue(()), ControlFlow::Break)
 }
 
-/// A column that an outer join merges is, by its bare name, always the left one; and `*` takes either.
-fn merged_columns(from: &TableWithJoins, all_columns: bool) -> Option<Unsupported> {
+/// A column that an outer join merges is, by its bare name, always the left one.
+fn merged_columns(from: &TableWithJoins) -> Option<Unsupported> {
     let nested = |it: &TableFactor| match it {
-        TableFactor::NestedJoin { table_with_joins, .. } => merged_columns(table_with_joins, all_columns),
+        TableFactor::NestedJoin { table_with_joins, .. } => merged_columns(table_with_joins),
         _ => None,
     };
     let of_join = |it: &Join| {
         nested(&it.relation).or_else(|| match &it.join_operator {
             JoinOperator::Right(by) | JoinOperator::RightOuter(by) => merges(by, "RIGHT JOIN"),
             JoinOperator::FullOuter(by) => merges(by, "FULL JOIN"),
-            // Where nothing is common to both sides it would be bound as an inner join.
-            JoinOperator::Left(by @ JoinConstraint::Natural)
-            | JoinOperator::LeftOuter(by @ JoinConstraint::Natural) => merges(by, "LEFT JOIN"),
-            JoinOperator::Left(by) | JoinOperator::LeftOuter(by) if all_columns => {
-                merges(by, "SELECT * of a LEFT JOIN")
-            }
             _ => None,
         })
     };
@@ -108,6 +101,10 @@ fn lossy_type(data_type: &DataType) -> Option<Unsupported> {
         DataType::Real | DataType::Float4 | DataType::Float(ExactNumberInfo::Precision(..=24)) => {
             "cast it to double precision"
         }
+        DataType::Numeric(it) | DataType::Decimal(it) | DataType::Dec(it) if digits(it) > MAX_DIGITS => {
+            "a numeric has at most 38 digits"
+        }
+        DataType::Time(..) => "take it out of a timestamp with extract, or cast the timestamp to text",
         DataType::Timestamp(Some(precision), _) if *precision != 6 => {
             "a timestamp has microseconds; cut it off with date_trunc('second', …)"
         }
@@ -115,6 +112,17 @@ fn lossy_type(data_type: &DataType) -> Option<Unsupported> {
     };
     let words = data_type.to_string();
     Some(Unsupported { message: format!("type {} is not supported", words.to_lowercase()), hint, words })
+}
+
+/// The most digits of a numeric.
+const MAX_DIGITS: u64 = 38;
+
+/// How many digits a numeric is to have.
+fn digits(info: &ExactNumberInfo) -> u64 {
+    match info {
+        ExactNumberInfo::None => 0,
+        ExactNumberInfo::Precision(it) | ExactNumberInfo::PrecisionAndScale(it, _) => *it,
+    }
 }
 
 #[cfg(test)]
@@ -134,15 +142,15 @@ mod tests {
         let refused = [
             "SELECT k FROM a RIGHT JOIN b USING (k)",
             "SELECT a.x FROM a NATURAL FULL JOIN b",
-            "SELECT * FROM a LEFT JOIN b USING (k)",
-            "SELECT a.x FROM a NATURAL LEFT JOIN b",
-            "SELECT 1 FROM (SELECT * FROM c JOIN (a NATURAL LEFT JOIN b) ON c.k = a.k) AS q",
+            "SELECT 1 FROM (SELECT * FROM c JOIN (a NATURAL RIGHT JOIN b) ON c.k = a.k) AS q",
         ];
         for sql in refused {
             assert!(message(sql).is_some_and(|it| it.ends_with("is not supported")), "{sql}");
         }
         let accepted = [
             "SELECT k, b.x FROM a LEFT JOIN b USING (k)",
+            "SELECT * FROM a LEFT JOIN b USING (k)",
+            "SELECT a.x FROM a NATURAL LEFT JOIN b",
             "SELECT a.*, count(*) FROM a LEFT JOIN b USING (k) GROUP BY a.k",
             "SELECT * FROM a JOIN b USING (k) LEFT JOIN c ON c.k = a.k",
             "SELECT * FROM a RIGHT JOIN b ON a.k = b.k",
@@ -166,6 +174,7 @@ mod tests {
             "float(24)",
             "timestamp(0)",
             "timestamp(3) with time zone",
+            "numeric(40, 38)",
         ];
         for name in refused {
             assert!(message(&format!("SELECT x::{name} FROM t")).is_some(), "{name}");

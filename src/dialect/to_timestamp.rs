@@ -46,6 +46,9 @@ impl ScalarUDFImpl for ToTimestamp {
 }
 
 fn time(seconds: f64) -> Result<i64> {
+    if seconds.is_infinite() {
+        return Err(DataFusionError::Execution("an infinite timestamp is not supported".into()));
+    }
     let microseconds = (seconds * MICROSECONDS).round_ties_even();
     if microseconds.is_nan() || microseconds.abs() >= i64::MAX as f64 {
         return Err(DataFusionError::Execution(format!("timestamp out of range: {seconds}")));

@@ -53,6 +53,7 @@ impl Binder {
         options.execution.time_zone = Some(ZONE.into());
         let functions = SessionStateBuilder::new()
             .with_default_features()
+            .with_expr_planners(dialect::expr_planners())
             .with_scalar_functions(dialect::scalar_functions())
             .build();
         let row_number = row_number::row_number();
@@ -92,9 +93,11 @@ impl Binder {
     fn parse(&self, query: &str) -> Planned<LogicalPlan> {
         let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(query).and_then(|mut it| it.parse_query());
         let mut parsed = parsed.map_err(|error| Refusal::from(DataFusionError::SQL(Box::new(error), None)))?;
-        let refused = |it: dialect::Unsupported| Refusal::new(it.message).at_words(it.words).hint(it.hint);
-        dialect::understand(&mut parsed).map_err(refused)?;
+        let refusal = |it: dialect::Unsupported| Refusal::new(it.message).at_words(it.words).hint(it.hint);
+        dialect::understand(&mut parsed).map_err(refusal)?;
         name_columns(&mut parsed);
+        dialect::expand_joined(&mut parsed, &|name| self.columns_of(name)).map_err(refusal)?;
+        dialect::respell(&mut parsed).map_err(refusal)?;
         let options = ParserOptions::new()
             .with_parse_float_as_decimal(true)
             .with_map_string_types_to_utf8view(false)
@@ -104,6 +107,11 @@ impl Binder {
         let plan = dialect::settle_subqueries(plan, dialect::Reader::View)?;
         refuse_distinct_on(&plan)?;
         Ok(plan)
+    }
+
+    fn columns_of(&self, relation: &str) -> Option<Vec<String>> {
+        let fields = self.relations.get(relation)?.schema();
+        Some(fields.fields().iter().map(|it| it.name().clone()).collect())
     }
 }
 

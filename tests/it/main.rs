@@ -8,6 +8,7 @@ mod differential;
 mod embedded;
 mod errors;
 mod faults;
+mod functions;
 mod messages;
 mod oracle;
 mod schemas;

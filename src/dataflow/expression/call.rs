@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, new_null_array,
+    RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, take};
 use datafusion::arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use datafusion::arrow::error::ArrowError;
 
 use super::numeric::{UNSUPPORTED, is_fresh};
 use super::scope::{CallResults, Input, Scope};
@@ -113,12 +114,22 @@ impl<'s> Batch<'s> {
 /// Casts row by row, so that only the rows that cannot be cast become errors.
 fn cast_each(array: &ArrayRef, to: &ArrowType, text: &str, errors: &mut [Option<String>]) -> ArrayRef {
     for (row, error) in errors.iter_mut().enumerate() {
-        if let Err(cause) = cast_with_options(&array.slice(row, 1), to, &STRICT) {
+        if let Err(cause) = rows_of(array, row, 1).and_then(|it| cast_with_options(&it, to, &STRICT)) {
             error.get_or_insert_with(|| format!("{text}: {cause}"));
         }
     }
     let lenient = CastOptions { safe: true, ..CastOptions::default() };
     cast_with_options(array, to, &lenient).unwrap_or_else(|_| new_null_array(to, array.len()))
+}
+
+/// Some rows of `array` and nothing of the others. A slice is not enough: it keeps the bytes of all rows, and kernels
+/// that check texts check them all, so that one bad row would fail every part of the batch.
+fn rows_of(array: &ArrayRef, start: usize, length: usize) -> Result<ArrayRef, ArrowError> {
+    if length == array.len() {
+        return Ok(Arc::clone(array));
+    }
+    let rows = UInt32Array::from_iter_values(start as u32..(start + length) as u32);
+    take(array, &rows, None)
 }
 
 const STRICT: CastOptions<'static> =
@@ -153,9 +164,9 @@ impl Run<'_> {
     }
 
     fn evaluate(&self, start: usize, length: usize) -> Result<ArrayRef, String> {
-        let columns = self.arrays.iter().map(|it| it.slice(start, length)).collect();
+        let columns = self.arrays.iter().map(|it| rows_of(it, start, length)).collect::<Result<Vec<_>, _>>();
         let options = RecordBatchOptions::new().with_row_count(Some(length));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+        let batch = columns.and_then(|it| RecordBatch::try_new_with_options(Arc::clone(&self.schema), it, &options));
         let batch = batch.map_err(|it| it.to_string())?;
         let value = self.call.expr.evaluate(&batch).map_err(|it| it.strip_backtrace())?;
         let array = value.into_array(length).map_err(|it| it.strip_backtrace())?;

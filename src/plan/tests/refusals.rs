@@ -231,16 +231,6 @@ fn joins_and_types_that_would_mean_something_else_are_refused() {
                = hint: join ON a column of one = a column of the other, and say whose column you select"#]],
         ),
         (
-            "SELECT * FROM products p NATURAL LEFT JOIN brands b",
-            expect![[r#"
-            error: LEFT JOIN with NATURAL is not supported
-              --> views/shop.sql:12:56
-               |
-            12 | CREATE MATERIALIZED VIEW v AS SELECT * FROM products p NATURAL LEFT JOIN brands b;
-               |                                                        ^^^^^^^
-               = hint: join ON a column of one = a column of the other, and say whose column you select"#]],
-        ),
-        (
             "SELECT left(name, 3), name::varchar(3) FROM products",
             expect![[r#"
             error: type varchar(3) is not supported

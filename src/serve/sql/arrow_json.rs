@@ -3,13 +3,14 @@
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampNanosecondType, UInt64Type,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::{DataFusionError, Result};
 
 use crate::change;
+use crate::dialect::interval_text;
 use crate::serve::json;
 
 /// PostgreSQL's name of an Arrow type.
@@ -57,6 +58,7 @@ pub(super) enum Values {
     Date(ArrayRef),
     Timestamp(ArrayRef, bool),
     Nanoseconds(ArrayRef, bool),
+    Interval(ArrayRef),
     List(Vec<Option<Values>>, Vec<usize>),
     Shown(ArrayRef),
 }
@@ -83,6 +85,9 @@ impl Values {
                 Values::Bytes(to(DataType::LargeBinary)?)
             }
             DataType::Date32 | DataType::Date64 => Values::Date(to(DataType::Date32)?),
+            DataType::Interval(_) | DataType::Duration(_) => {
+                Values::Interval(to(DataType::Interval(IntervalUnit::MonthDayNano))?)
+            }
             DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
                 Values::Nanoseconds(to(DataType::Timestamp(TimeUnit::Nanosecond, zone.clone()))?, zone.is_some())
             }
@@ -135,6 +140,9 @@ impl Values {
             Values::Nanoseconds(it, zoned) => {
                 write_nanoseconds(it.as_primitive::<TimestampNanosecondType>().value(at), *zoned, out)
             }
+            Values::Interval(it) => {
+                json::write_text(&interval_text(it.as_primitive::<IntervalMonthDayNanoType>().value(at)), out);
+            }
             Values::List(items, lengths) => {
                 out.push(b'[');
                 for place in 0..lengths[at] {
@@ -167,7 +175,8 @@ impl Values {
             | Values::Bytes(it)
             | Values::Date(it)
             | Values::Timestamp(it, _)
-            | Values::Nanoseconds(it, _) => it.is_null(at),
+            | Values::Nanoseconds(it, _)
+            | Values::Interval(it) => it.is_null(at),
             Values::Shown(it) => it.is_null(at) || *it.data_type() == DataType::Null,
             Values::List(items, _) => items[at].is_none(),
         }

@@ -34,6 +34,7 @@ use futures::Stream;
 
 use super::watch::checkpoint;
 use super::{patterns, width};
+use crate::dialect::pattern_of;
 use crate::serve::problem::Problem;
 
 /// `plan`, which nothing optimises any more, with checkpoints in its expressions.
@@ -62,8 +63,8 @@ fn passed(expr: Expr, pass: &Arc<ScalarUDF>) -> Expr {
 fn check_in(expr: Expr, pass: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::ScalarFunction(mut call) => {
-            if call.name().starts_with("regexp_") {
-                patterns::check(call.args.get(1))?;
+            if let Some(pattern) = pattern_of(&call) {
+                patterns::check(pattern)?;
             }
             if QUADRATIC.contains(&call.name()) {
                 let short = Pass::function(MAX_ITEMS);
@@ -84,9 +85,6 @@ fn check_in(expr: Expr, pass: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
             Transformed::yes(Expr::Like(like))
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_pattern(op) => {
-            if is_regular(op) {
-                patterns::check(Some(&right))?;
-            }
             let left = Box::new(passed(*left, pass));
             Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
         }
@@ -107,14 +105,8 @@ const QUADRATIC: [&str; 2] = ["array_has_all", "array_has_any"];
 /// How many elements an array may have for those.
 const MAX_ITEMS: usize = 1000;
 
-fn is_regular(op: Operator) -> bool {
-    matches!(op, Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch)
-}
-
 fn is_pattern(op: Operator) -> bool {
-    let like =
-        matches!(op, Operator::LikeMatch | Operator::ILikeMatch | Operator::NotLikeMatch | Operator::NotILikeMatch);
-    like || is_regular(op)
+    matches!(op, Operator::LikeMatch | Operator::ILikeMatch | Operator::NotLikeMatch | Operator::NotILikeMatch)
 }
 
 /// A function whose value is its argument, and which has the name of its argument.

@@ -13,7 +13,6 @@ use datafusion::catalog::{
 };
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as SqlResult};
-use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -302,7 +301,7 @@ fn session(directory: &Directory, views: Views, runtime: Arc<RuntimeEnv>) -> Ses
         .with_config(config)
         .with_runtime_env(runtime)
         .with_catalog_list(catalog(directory, views))
-        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_expr_planners(dialect::expr_planners())
         .with_scalar_functions(functions::scalars())
         .with_aggregate_functions(functions::aggregates())
         .with_window_functions(functions::windows())

@@ -124,6 +124,9 @@ const SCALAR: &[&str] = &[
     "string_to_array",
 ];
 
+/// What makes much out of little: left to views, whose author is not a stranger.
+const MAKES_MUCH: &[&str] = &["lpad", "repeat", "rpad"];
+
 const AGGREGATE: &[&str] = &[
     "array_agg",
     "avg",
@@ -181,7 +184,7 @@ pub(super) fn scalars() -> Vec<Arc<ScalarUDF>> {
 
 /// Whether `name` is a function of one row that may be called.
 pub(super) fn is_scalar(name: &str) -> bool {
-    SCALAR.contains(&name)
+    SCALAR.contains(&name) || dialect::is_own(name) && !MAKES_MUCH.contains(&name)
 }
 
 pub(super) fn aggregates() -> Vec<Arc<AggregateUDF>> {
@@ -197,7 +200,7 @@ pub(super) fn is_aggregate(name: &str) -> bool {
 
 pub(super) fn windows() -> Vec<Arc<WindowUDF>> {
     let all = SessionStateDefaults::default_window_functions();
-    all.into_iter().filter(|it| is_window(it.name())).collect()
+    all.into_iter().filter(|it| is_window(it.name())).map(dialect::counting).collect()
 }
 
 /// Whether `name` is a window function that may be called.

@@ -125,17 +125,33 @@ pub(super) async fn plan(state: &SessionState, views: &Views, sql: &str) -> Resu
     check_size(sql)?;
     let fail = |it: DataFusionError| problem_in(sql, &it);
     let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).map_err(fail)?;
+    let columns = relation_columns(state, &parsed).await;
     let mut query = query_of(parsed)?;
     let places = check_query(&query)?;
     dialect::understand(&mut query).map_err(|it| unsupported_at(it, sql))?;
     let size = expansion::measure(&query, sizes(views, &query).await)?;
     let labels = names::name_columns(&mut query);
+    dialect::expand_joined(&mut query, &|name| columns.get(name).cloned()).map_err(|it| unsupported_at(it, sql))?;
+    dialect::respell(&mut query).map_err(|it| unsupported_at(it, sql))?;
     session::answer(&mut query);
     let parsed = Parsed::Statement(Box::new(SqlStatement::Query(query)));
     let plan = state.statement_to_plan(parsed).await;
     let plan = plan.and_then(|it| dialect::settle_subqueries(it, dialect::Reader::Query)).map_err(fail)?;
     let fields: Vec<String> = plan.schema().fields().iter().map(|it| it.name().clone()).collect();
     Ok(Planned { labels: names::resolve(&labels, &fields), size, plan, places })
+}
+
+/// The columns of the relations that `parsed` names. What cannot be found is told of where it is read.
+async fn relation_columns(state: &SessionState, parsed: &Parsed) -> HashMap<String, Vec<String>> {
+    let mut columns = HashMap::new();
+    for reference in state.resolve_table_references(parsed).unwrap_or_default() {
+        let Ok(schema) = state.schema_for_ref(reference.clone()) else { continue };
+        if let Ok(Some(table)) = schema.table(reference.table()).await {
+            let names = table.schema().fields().iter().map(|it| it.name().clone()).collect();
+            columns.insert(reference.table().to_owned(), names);
+        }
+    }
+    columns
 }
 
 /// The sizes of the views that `query` names. Those that cannot be planned are told of where they are read.
