@@ -9,12 +9,13 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::Transformed;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 
 use super::calls::is_constant_text;
 use super::operators::is_comparison;
 use super::own::{self, Kind};
+use super::said;
 
 /// Functions whose arguments have one type.
 const SAME_TYPE: [&str; 5] = ["coalesce", "greatest", "least", "nullif", "nvl"];
@@ -94,7 +95,7 @@ fn wanted_of_constants(typed: &[(DataType, &mut Expr)]) -> Result<Option<DataTyp
     match (text, other) {
         (Some(_), Some((other, _))) => {
             let message = format!("text and {} have no common type; cast one of them", other.name());
-            Err(DataFusionError::Plan(message))
+            Err(said("42804", message))
         }
         (_, Some((_, data_type))) => Ok(Some((*data_type).clone())),
         _ => Ok(None),

@@ -7,6 +7,7 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Like, O
 
 use super::calls::{constant_integer, is_constant_text, own_call};
 use super::own::Kind;
+use super::said;
 
 /// What `it` means; `None` when DataFusion means the same.
 pub(super) fn binary(it: &BinaryExpr, schema: &DFSchema) -> Result<Option<Expr>> {
@@ -60,14 +61,14 @@ pub(super) fn like(it: &Like, schema: &DFSchema) -> Result<Option<Expr>> {
     if let Some(other) =
         [&it.expr, &it.pattern].into_iter().filter_map(|it| kind(it, schema)).find(|it| *it != Kind::Text)
     {
-        return Err(DataFusionError::Plan(format!("LIKE of {} is not supported; cast it to text", other.name())));
+        return Err(said("0A000", format!("LIKE of {} is not supported; cast it to text", other.name())));
     }
     if let Expr::Literal(pattern, _) = &*it.pattern
         && it.escape_char.is_none()
         && let Some(pattern) = pattern.try_as_str().flatten()
         && (pattern.len() - pattern.trim_end_matches('\\').len()) % 2 == 1
     {
-        return Err(DataFusionError::Plan("LIKE pattern must not end with escape character".into()));
+        return Err(said("22025", "LIKE pattern must not end with escape character"));
     }
     let Some(escape) = it.escape_char.filter(|it| *it != '\\') else { return Ok(None) };
     let escape = Expr::Literal(ScalarValue::Utf8(Some(escape.into())), None);
@@ -160,7 +161,7 @@ fn concatenation(
         }
         (Some(left), Some(right)) if left != Kind::Text && left != Kind::Texts && right != Kind::Texts => {
             let message = format!("operator does not exist: {} || {}", left.name(), right.name());
-            Err(DataFusionError::Plan(message))
+            Err(said("42883", message))
         }
         _ => Ok(None),
     }

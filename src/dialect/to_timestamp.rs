@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::arguments::over_arrays;
+use super::said;
 use crate::change::ZONE;
 
 const MICROSECONDS: f64 = 1e6;
@@ -47,11 +48,11 @@ impl ScalarUDFImpl for ToTimestamp {
 
 fn time(seconds: f64) -> Result<i64> {
     if seconds.is_infinite() {
-        return Err(DataFusionError::Execution("an infinite timestamp is not supported".into()));
+        return Err(said("0A000", "an infinite timestamp is not supported"));
     }
     let microseconds = (seconds * MICROSECONDS).round_ties_even();
     if microseconds.is_nan() || microseconds.abs() >= i64::MAX as f64 {
-        return Err(DataFusionError::Execution(format!("timestamp out of range: {seconds}")));
+        return Err(said("22008", format!("timestamp out of range: {seconds}")));
     }
     Ok(microseconds as i64)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType as Arrow, Field, Schema as ArrowSchema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -21,6 +21,7 @@ use super::rewrite::Output;
 use super::scalar::{Arithmetic, Call, Comparison, Scalar};
 use super::types::{from_arrow, literal, require_type};
 use crate::change::{DataType, Value, pow10};
+use crate::dialect;
 
 /// Lowers expressions over one plan node's output: column `i` of `schema` is `outputs[i]`.
 pub(crate) struct Lowering<'a> {
@@ -311,7 +312,7 @@ impl Lowering<'_> {
             });
             let value = match value.and_then(|it| it.cast_to(&data_type.to_arrow())) {
                 Ok(it) => literal(&it).map_or(Value::Null, |(value, _)| value),
-                Err(error) => Value::Error(format!("{text}: {}", error.strip_backtrace())),
+                Err(error) => Value::Error(format!("{text}: {}", cell_error(&error))),
             };
             return Ok(Scalar::Literal(value, data_type));
         }
@@ -325,6 +326,13 @@ impl Lowering<'_> {
         });
         Ok(Scalar::Call(number, data_type))
     }
+}
+
+/// Why a cell could not be computed.
+pub(crate) fn cell_error(error: &DataFusionError) -> String {
+    let told = dialect::tell(error);
+    // What is not recognised tells more in its own words.
+    if told.reference.is_some() { error.strip_backtrace() } else { told.message }
 }
 
 /// Refuses what has no lasting value, or no value at all here.

@@ -23,6 +23,7 @@ mod union;
 mod views;
 
 pub use explain::explain;
+pub(crate) use expr::cell_error;
 pub use node::{
     Aggregate, AggregateFunction, Fingerprint, Graph, IndexPlan, InputColumn, JoinCondition, JoinKind, Lookup, Node,
     NodeId, Operator, Probe, ViewPlan,

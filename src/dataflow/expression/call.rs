@@ -16,7 +16,7 @@ use datafusion::arrow::error::ArrowError;
 use super::numeric::{UNSUPPORTED, is_fresh};
 use super::scope::{CallResults, Input, Scope};
 use crate::change::{DataType, Datum, Value, ZONE};
-use crate::plan::{Call, Program};
+use crate::plan::{Call, Program, cell_error};
 
 /// The results of the program's calls over `inputs`, which holds `width` inputs a row.
 pub(crate) fn evaluate_calls(program: &Program, inputs: &[Input<'_>], width: usize) -> CallResults {
@@ -168,8 +168,8 @@ impl Run<'_> {
         let options = RecordBatchOptions::new().with_row_count(Some(length));
         let batch = columns.and_then(|it| RecordBatch::try_new_with_options(Arc::clone(&self.schema), it, &options));
         let batch = batch.map_err(|it| it.to_string())?;
-        let value = self.call.expr.evaluate(&batch).map_err(|it| it.strip_backtrace())?;
-        let array = value.into_array(length).map_err(|it| it.strip_backtrace())?;
+        let value = self.call.expr.evaluate(&batch).map_err(|it| cell_error(&it))?;
+        let array = value.into_array(length).map_err(|it| cell_error(&it))?;
         cast_with_options(&array, &self.call.data_type.to_arrow(), &STRICT).map_err(|it| it.to_string())
     }
 

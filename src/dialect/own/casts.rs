@@ -32,10 +32,7 @@ pub(in crate::dialect) fn converted(from: &DataType, to: &DataType) -> Option<Sc
 /// A constant text as a value of another type, which it is read as once and for all.
 pub(in crate::dialect) fn constant(text: &str, to: &DataType) -> Result<ScalarValue> {
     let kind = Kind::of(to).ok_or_else(|| DataFusionError::Plan(format!("nothing is read as {to}")))?;
-    let array = collect(kind, std::iter::once(read(text, kind))).map_err(|it| match it {
-        DataFusionError::Execution(message) => DataFusionError::Plan(message),
-        other => other,
-    })?;
+    let array = collect(kind, std::iter::once(read(text, kind)))?;
     ScalarValue::try_from_array(&array, 0)
 }
 

@@ -14,8 +14,9 @@ use datafusion::arrow::datatypes::{
 use datafusion::error::{DataFusionError, Result};
 
 use crate::change::ZONE;
-use crate::dialect::value::Failure;
+use crate::dialect::said;
 use crate::dialect::value::interval::Interval;
+use crate::dialect::value::{Failure, code_of};
 
 /// The types functions are written over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,6 +183,11 @@ pub(in crate::dialect) fn arrays_of(arrays: &[ArrayRef], kinds: &[Kind]) -> Resu
     arrays.iter().zip(kinds).map(exact).collect()
 }
 
+/// A failure on its way through DataFusion.
+fn failed(failure: Failure) -> DataFusionError {
+    said(code_of(&failure), failure)
+}
+
 /// An array of `kind` from results by row.
 pub(in crate::dialect) fn collect(
     kind: Kind,
@@ -191,7 +197,7 @@ pub(in crate::dialect) fn collect(
         ($builder:expr, $($pattern:pat => $value:expr),+) => {{
             let mut builder = $builder;
             for result in results {
-                match result.map_err(DataFusionError::Execution)? {
+                match result.map_err(failed)? {
                     Output::Null => builder.append_null(),
                     $($pattern => builder.append_value($value),)+
                     other => unreachable!("a function gives {kind:?}, not {other:?}"),
@@ -203,8 +209,7 @@ pub(in crate::dialect) fn collect(
     match kind {
         Kind::Boolean => build!(BooleanBuilder::new(), Output::Boolean(it) => it),
         Kind::Int32 => {
-            let narrow =
-                |it: i64| i32::try_from(it).map_err(|_| DataFusionError::Execution("integer out of range".into()));
+            let narrow = |it: i64| i32::try_from(it).map_err(|_| failed("integer out of range".into()));
             build!(Int32Builder::new(), Output::Int(it) => narrow(it)?)
         }
         Kind::Int64 => build!(Int64Builder::new(), Output::Int(it) => it),
@@ -215,8 +220,7 @@ pub(in crate::dialect) fn collect(
         Kind::Text => build!(StringBuilder::new(), Output::Text(it) => it),
         Kind::Bytes => build!(BinaryBuilder::new(), Output::Bytes(it) => it),
         Kind::Date => {
-            let narrow =
-                |it: i64| i32::try_from(it).map_err(|_| DataFusionError::Execution("date out of range".into()));
+            let narrow = |it: i64| i32::try_from(it).map_err(|_| failed("date out of range".into()));
             build!(Date32Builder::new(), Output::Int(it) => narrow(it)?)
         }
         Kind::Timestamp | Kind::TimestampTz => {
@@ -225,7 +229,7 @@ pub(in crate::dialect) fn collect(
         Kind::Interval => {
             let nanoseconds = |it: Interval| {
                 let nanoseconds = it.microseconds.checked_mul(1000);
-                let nanoseconds = nanoseconds.ok_or_else(|| DataFusionError::Execution("interval out of range".into()));
+                let nanoseconds = nanoseconds.ok_or_else(|| failed("interval out of range".into()));
                 nanoseconds.map(|nanoseconds| IntervalMonthDayNano::new(it.months, it.days, nanoseconds))
             };
             build!(IntervalMonthDayNanoBuilder::new(), Output::Interval(it) => nanoseconds(it)?)

@@ -14,6 +14,7 @@ use crate::dialect::arguments::over_arrays;
 use crate::dialect::value::Failure;
 use crate::dialect::value::part::{From, part, scale};
 use crate::dialect::value::unit::Unit;
+use crate::dialect::{said, sql_type};
 
 /// The name of the function.
 pub(in crate::dialect) const EXTRACT: &str = "extract";
@@ -45,20 +46,23 @@ fn kind_of(data_type: &DataType) -> Result<Kind> {
     let kind = Kind::of(data_type);
     let kind = kind.filter(|it| matches!(it, Kind::Date | Kind::Timestamp | Kind::TimestampTz | Kind::Interval));
     kind.ok_or_else(|| {
-        let message = format!("extract takes a date, a timestamp or an interval, not {data_type}; cast it to one");
-        DataFusionError::Plan(message)
+        let message = format!(
+            "extract takes a date, a timestamp or an interval, not {}; cast it to one",
+            sql_type(&data_type.to_string())
+        );
+        said("42883", message)
     })
 }
 
 /// The field, which is a constant.
 fn field_of(field: Option<&ScalarValue>) -> Result<&str> {
     let field = field.and_then(|it| it.try_as_str().flatten());
-    field.ok_or_else(|| DataFusionError::Plan("extract takes a field by name".into()))
+    field.ok_or_else(|| said("42883", "extract takes a field by name"))
 }
 
 fn type_of(field: &str, kind: Kind) -> Result<Kind> {
     let unit = Unit::named(field)
-        .ok_or_else(|| DataFusionError::Plan(format!("unit \"{field}\" not recognized for type {}", kind.name())))?;
+        .ok_or_else(|| said("22023", format!("unit \"{field}\" not recognized for type {}", kind.name())))?;
     Ok(Kind::Numeric { precision: DIGITS, scale: scale(unit, kind == Kind::Date) })
 }
 
@@ -77,7 +81,7 @@ impl ScalarUDFImpl for Extract {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let [_, from] = args.arg_fields else {
-            return Err(DataFusionError::Plan("extract takes a field and a value".into()));
+            return Err(said("42883", "extract takes a field and a value"));
         };
         let field = field_of(args.scalar_arguments.first().copied().flatten())?;
         let data_type = type_of(field, kind_of(from.data_type())?)?.arrow();
@@ -87,10 +91,10 @@ impl ScalarUDFImpl for Extract {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let field = match args.args.first() {
             Some(ColumnarValue::Scalar(it)) => field_of(Some(it))?.to_owned(),
-            _ => return Err(DataFusionError::Plan("extract takes a field by name".into())),
+            _ => return Err(said("42883", "extract takes a field by name")),
         };
         let from = args.args.get(1).map(|it| kind_of(&it.data_type()));
-        let from = from.ok_or_else(|| DataFusionError::Plan("extract takes a field and a value".into()))??;
+        let from = from.ok_or_else(|| said("42883", "extract takes a field and a value"))??;
         let gives = type_of(&field, from)?;
         over_arrays(args, |arrays| {
             let arrays = arrays_of(&arrays[1..], &[from])?;

@@ -3,12 +3,13 @@
 use std::hash::{Hash, Hasher};
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature as Accepted, Volatility};
 
 use super::cell::{Cell, Kind, Output, arrays_of, cell, collect};
 use crate::dialect::arguments::over_arrays;
 use crate::dialect::value::Failure;
+use crate::dialect::{said, sql_type};
 
 /// A function.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(in crate::dialect) fn resolve(function: &Function, arguments: &Signature) ->
     let nearest = fitting.min_by_key(|(distance, _)| *distance);
     nearest.map(|(_, it)| it).ok_or_else(|| {
         let names = arguments.iter().map(|it| it.map_or("unknown", Kind::name)).collect::<Vec<_>>().join(", ");
-        DataFusionError::Plan(format!("function {}({names}) does not exist", function.name.trim_start_matches('_')))
+        said("42883", format!("function {}({names}) does not exist", function.name.trim_start_matches('_')))
     })
 }
 
@@ -89,9 +90,9 @@ impl Own {
         let exact: Vec<Option<Kind>> = types.iter().map(Kind::of).collect();
         let known = |(it, kind): (&DataType, &Option<Kind>)| kind.is_some() || it.is_null();
         if !types.iter().zip(&exact).all(known) {
-            let names = types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let names = types.iter().map(|it| sql_type(&it.to_string())).collect::<Vec<_>>().join(", ");
             let message = format!("function {}({names}) does not exist", self.function.name);
-            return Err(DataFusionError::Plan(message));
+            return Err(said("42883", message));
         }
         let constant = |it: &Option<Kind>| it.filter(|it| *it != Kind::Text);
         resolve(self.function, &exact).or_else(|error| {

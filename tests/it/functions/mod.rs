@@ -57,7 +57,9 @@ impl Report {
                 return;
             }
             (Wanted::Failed(message), Found::Value(it)) => format!("{it:?}, where PostgreSQL fails: {message}"),
-            (Wanted::Value(_), Found::Failed(reason)) if reason.contains("not supported") => {
+            (Wanted::Value(_), Found::Failed(reason))
+                if reason.contains("not supported") || reason.contains("too many digits") =>
+            {
                 self.refuse(reason, template);
                 return;
             }

@@ -7,10 +7,12 @@ use std::time::Instant;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use vantage::catalog::Catalog;
 use vantage::change::{
     Batch, Column, DataType, Datum, Event, KeyColumn, Phase, Position, Row, RowBuilder, Schema, TableId, Value,
 };
 use vantage::engine::{Core, EngineError, plan_views};
+use vantage::plan::Graph;
 use vantage::serve::{ServeOptions, serve};
 use vantage::store::{Board, Epoch, KeyRange, StoreOptions};
 
@@ -86,15 +88,18 @@ impl Site {
         });
         let (catalog, graph) =
             planned(directory.path(), &schema, &views.collect::<String>()).unwrap_or_else(|it| panic!("{it}"));
+        let (catalog, graph) = (Arc::new(catalog), Arc::new(graph));
+        let events = rows(postgres, &schema);
+        let piecemeal = directory.path().join("piecemeal");
+        let by_pieces = in_pieces(Arc::clone(&catalog), Arc::clone(&graph), &piecemeal, &events);
         let board = Arc::new(Board::new(vec!["owner".into()]));
         let data = directory.path().join("data");
-        let mut core =
-            Core::open(Arc::new(catalog), Arc::new(graph), &data, StoreOptions::default(), Arc::clone(&board))
-                .expect("open");
+        let mut core = Core::open(catalog, graph, &data, StoreOptions::default(), Arc::clone(&board)).expect("open");
         core.load().expect("load");
-        let events = rows(postgres, &schema);
         apply(&mut core, 1, events, Phase::SnapshotStart(vec![TableId(0)]));
         apply(&mut core, 2, Vec::new(), Phase::Streaming);
+        assert_same(&by_pieces, &core, &kept);
+        by_pieces.close().expect("clean close");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("free port");
@@ -151,6 +156,47 @@ impl Site {
     }
 }
 
+/// The views as they are kept when the rows come in batches of every size.
+fn in_pieces(catalog: Arc<Catalog>, graph: Arc<Graph>, data: &Path, events: &[Event]) -> Core {
+    let board = Arc::new(Board::new(vec!["owner".into()]));
+    let mut core = Core::open(catalog, graph, data, StoreOptions::default(), board).expect("open");
+    core.load().expect("load");
+    apply(&mut core, 1, Vec::new(), Phase::SnapshotStart(vec![TableId(0)]));
+    apply(&mut core, 2, Vec::new(), Phase::Streaming);
+    let (mut rest, mut size, mut id) = (events, 1, 2);
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(size.min(rest.len()));
+        id += 1;
+        apply(&mut core, id, batch.to_vec(), Phase::Streaming);
+        (rest, size) = (after, size + 1);
+    }
+    core
+}
+
+/// A row that fails must not change the others of its batch, nor what is told of itself: what is kept row by row is what
+/// is built at once.
+fn assert_same(by_pieces: &Core, at_once: &Core, expressions: &[String]) {
+    let (pieces, whole) = (by_pieces.board().epoch(), at_once.board().epoch());
+    for (relation, _) in at_once.board().relations().iter().filter(|(it, _)| it.name.starts_with('v')) {
+        let view: usize = relation.name[1..].parse().expect("a number");
+        let rows = |epoch: &Epoch| epoch.scan(relation.id, &KeyRange::all(), false, usize::MAX).expect("readable");
+        let (pieces, whole) = (rows(&pieces), rows(&whole));
+        assert_eq!((pieces.len(), whole.len()), (ROWS, ROWS), "{}", relation.name);
+        for (row, (a, b)) in pieces.iter().zip(&whole).enumerate() {
+            for column in 1..relation.schema.visible {
+                let data_type = relation.schema.data_type(column);
+                let expression = &expressions[view * WIDTH + column - 1];
+                let (a, b) = (a.get(column, data_type), b.get(column, data_type));
+                assert_eq!(
+                    format!("{a:?}"),
+                    format!("{b:?}"),
+                    "row {row} of {expression}, in small batches and at once"
+                );
+            }
+        }
+    }
+}
+
 fn schema() -> Schema {
     let mut id = Column::new("id", DataType::Int64);
     id.nullable = false;
@@ -181,11 +227,7 @@ fn refusal(directory: &Path, schema: &Schema, expression: &str) -> Option<String
     planned(directory, schema, &view).err()
 }
 
-fn planned(
-    directory: &Path,
-    schema: &Schema,
-    views: &str,
-) -> Result<(vantage::catalog::Catalog, vantage::plan::Graph), String> {
+fn planned(directory: &Path, schema: &Schema, views: &str) -> Result<(Catalog, Graph), String> {
     let directory = directory.join("views");
     std::fs::create_dir_all(&directory).expect("views directory");
     let head =
