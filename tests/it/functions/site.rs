@@ -245,7 +245,8 @@ fn planned(directory: &Path, schema: &Schema, views: &str) -> Result<(Catalog, G
 
 fn apply(core: &mut Core, id: u64, events: Vec<Event>, phase: Phase) {
     let position = Position { log: "functions".into(), id, nonce: 0 };
-    core.apply(vec![Batch { source: 0, events, position, phase, seen_at: Instant::now() }]).expect("apply");
+    let covers = [TableId(0)].into();
+    core.apply(vec![Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() }]).expect("apply");
 }
 
 /// The table's rows; times in the numbers that PostgreSQL says they are.
