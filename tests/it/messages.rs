@@ -478,11 +478,6 @@ fn view_files_are_refused_in_our_own_words_with_the_place() {
         // The lines of the file itself are the user's words.
         let told: Vec<&str> = text.lines().filter(|it| !it.contains(" | ")).collect();
         wrong.extend(wrong_words(file, &told.join("\n")));
-        // What a source says of its tables has no place yet.
-        let of_source = text.contains("error: source ");
-        if of_source {
-            continue;
-        }
         if !["7:", "8:"].iter().any(|it| text.contains(&format!("--> views/site.sql:{it}"))) || !text.contains('^') {
             wrong.push(format!("{file}\n    has no place: {text}"));
         }
