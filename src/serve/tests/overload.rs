@@ -12,7 +12,7 @@ use crate::serve::ServeOptions;
 use crate::store::Board;
 
 /// Some of 40⁸ rows, which need no memory: each join streams what the inner ones make.
-fn endless(condition: &str) -> String {
+pub(super) fn endless(condition: &str) -> String {
     let inner = (0..6).rev().fold("products t6 CROSS JOIN products t7".to_string(), |inner, at| {
         format!("products t{at} CROSS JOIN ({inner})")
     });
