@@ -120,7 +120,7 @@ fn statements() -> Vec<String> {
         "SELECT count(*) FROM items a, documents b WHERE b.body LIKE '%s_o' || a.name || '_%'".into(),
         format!("SELECT count({}) FROM documents, items", nested(60, &|it| format!("replace({it}, 'so', 'os')"))),
         format!("SELECT count(*) FROM items a, items b WHERE a.id * b.id IN ({numbers})"),
-        format!("SELECT count(*) FROM ({}) x", vec!["SELECT a.id FROM items a, items b WHERE a.id = -b.id - 1"; 8].join(" UNION ALL ")),
+        format!("SELECT count(*) FROM ({}) x", ["SELECT a.id FROM items a, items b WHERE a.id = -b.id - 1"; 8].join(" UNION ALL ")),
         "SELECT (SELECT count(*) FROM items b WHERE b.id < a.id AND b.name < a.name) FROM items a".into(),
     ]
 }

@@ -242,9 +242,9 @@ fn split_part(it: &[Cell<'_>]) -> Result {
     if delimiter.is_empty() {
         return text(if matches!(field, 1 | -1) { whole } else { "" });
     }
-    let parts = whole.split(delimiter);
+    let mut parts = whole.split(delimiter);
     let found = match usize::try_from(field) {
-        Ok(field) => parts.skip(field - 1).next(),
+        Ok(field) => parts.nth(field - 1),
         Err(_) => {
             let parts: Vec<&str> = parts.collect();
             let at = usize::try_from(parts.len() as i64 + field).ok();

@@ -79,7 +79,9 @@ impl Kind {
             Kind::Big => Value::Int(rng.random_range(-2..5)),
             Kind::Numeric => Value::Numeric(*pick(rng, &[0, 150, -150, 200, 25, 100, 10_000, 1234])),
             Kind::Double => Value::Double(*pick(rng, &[0.0, 1.5, -2.5, 0.1, 2.0, 1.0, 100.0, 1e20])),
-            Kind::Text => Value::Text(*pick(rng, &["", "a", "b", "ab", "A", "aB", "%", "a%b", "_", "é", " a", "2"])),
+            Kind::Text => {
+                Value::Text(pick::<&str>(rng, &["", "a", "b", "ab", "A", "aB", "%", "a%b", "_", "é", " a", "2"]))
+            }
             Kind::Bool => Value::Bool(rng.random_bool(0.5)),
             Kind::Date => Value::Date(*pick(rng, &[19_782, 19_722, 0, 19_783, 20_000])),
             Kind::Timestamp | Kind::Zoned => {
@@ -337,9 +339,9 @@ fn encoded(schema: &Schema, number: i64, cells: Option<&Vec<Value>>) -> Row {
     schema.encode_key(|_| Datum::Int(number), &mut key);
     let Some(cells) = cells else { return Row::tombstone(&key) };
     let mut builder = RowBuilder::new();
-    for at in 0..schema.columns.len() {
+    for (at, column) in schema.columns.iter().enumerate() {
         let datum = hidden(at).unwrap_or_else(|| cells[at].datum());
-        builder.push(datum, schema.data_type(at));
+        builder.push(datum, column.data_type);
     }
     builder.finish(&key)
 }
