@@ -46,17 +46,17 @@ impl Report {
 
     fn add(&mut self, way: &str, template: &str, expression: &str, wanted: &Wanted, found: &Found) {
         let detail = match (wanted, found) {
-            (_, Found::Refused(reason)) => {
-                self.refuse(reason, template);
-                return;
-            }
             // PostgreSQL has no such expression: there is nothing to be equal to.
             (Wanted::Invalid, _) => return,
-            (Wanted::Failed(_), Found::Failed(_)) => {
+            (Wanted::Failed(_), Found::Failed(_) | Found::Refused(_)) => {
                 self.both_fail += 1;
                 return;
             }
             (Wanted::Failed(message), Found::Value(it)) => format!("{it:?}, where PostgreSQL fails: {message}"),
+            (Wanted::Value(_), Found::Refused(reason)) => {
+                self.refuse(reason, template);
+                return;
+            }
             (Wanted::Value(_), Found::Failed(reason))
                 if reason.contains("not supported") || reason.contains("too many digits") =>
             {
