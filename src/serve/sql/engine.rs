@@ -170,11 +170,11 @@ impl Engine {
         let create = async |state: &SessionState, logical: LogicalPlan| {
             // What is wrong with a statement shows when its types are settled; what fails behind that is our planner.
             let typed = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {}).map_err(fail)?;
-            let logical = state.optimizer().optimize(typed, state, |_, _| {}).map_err(|it| unplannable(&it))?;
+            let logical = state.optimizer().optimize(typed, state, |_, _| {}).map_err(|it| unplannable(sql, &it))?;
             guard::check_constants(&logical)?;
             let logical = checks::in_expressions(logical).map_err(fail)?;
             let physical = state.query_planner().create_physical_plan(&logical, state).await;
-            physical.and_then(checks::in_operators).map_err(|it| unplannable(&it))
+            physical.and_then(checks::in_operators).map_err(|it| unplannable(sql, &it))
         };
         let mut logical = statement.plan.clone();
         if !values.is_empty() {

@@ -26,16 +26,21 @@ pub(super) fn problem_in(sql: &str, error: &DataFusionError) -> Problem {
     }
 }
 
-/// The problem of a statement that is right, but for which no plan was found.
-pub(super) fn unplannable(error: &DataFusionError) -> Problem {
-    match (found(error), error.find_root()) {
-        (None, DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::Internal(_)) => {
-            tracing::debug!(%error, "a statement could not be planned");
-            let detail = "this combination of subqueries, joins and orders is not supported";
-            Problem::new(StatusCode::BAD_REQUEST, "0A000", detail).hint("join with the subquery in FROM instead")
-        }
-        _ => problem(error),
+/// The problem of the statement `sql`, which is right as far as it was read, but for which no plan was found.
+pub(super) fn unplannable(sql: &str, error: &DataFusionError) -> Problem {
+    let is_ours = found(error).is_some();
+    let is_unknown = match error.find_root() {
+        // Its columns were found before.
+        DataFusionError::SchemaError(..) => true,
+        DataFusionError::Plan(_) | DataFusionError::Internal(_) => dialect::tell(error).reference.is_some(),
+        _ => false,
+    };
+    if is_ours || !is_unknown {
+        return problem_in(sql, error);
     }
+    tracing::debug!(%error, "a statement could not be planned");
+    let detail = "this combination of subqueries, joins and orders is not supported";
+    Problem::new(StatusCode::BAD_REQUEST, "0A000", detail).hint("join with the subquery in FROM instead")
 }
 
 /// A problem of ours that has travelled through DataFusion.
