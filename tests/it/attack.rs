@@ -128,14 +128,26 @@ fn statements() -> Vec<String> {
 /// Asks for `select 1` again and again, as somebody does who has nothing to do with it all.
 fn bystander(address: SocketAddr, over: &AtomicBool) -> Vec<Duration> {
     let mut took = Vec::new();
+    let mut resets = 0;
     while !over.load(Ordering::Relaxed) {
         let began = Instant::now();
-        let answer = http::sql(address, "SELECT 1").expect("an answer");
-        took.push(began.elapsed());
+        let answers = http::sql(address, "SELECT 1").and_then(|answer| {
+            took.push(began.elapsed());
+            Ok((answer, http::get(address, "/v1/views/items/7", &[])?))
+        });
+        // On a machine that is busy with other things, too, a connection may have to give way before its request was
+        // seen; a client asks again then.
+        let (answer, row) = match answers {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                resets += 1;
+                continue;
+            }
+            answers => answers.expect("an answer"),
+        };
         assert_eq!(answer.status, 200, "{answer:?}");
-        let row = http::get(address, "/v1/views/items/7", &[]).expect("an answer");
         assert_eq!(row.status, 200, "{row:?}");
     }
+    assert!(resets * 20 <= took.len() + 20, "{resets} of {} connections were reset", took.len());
     took.sort();
     took
 }
