@@ -23,7 +23,7 @@ use super::PATIENCE;
 /// Runs the server until standard input ends, which it does however this process ends, and removes its files then.
 /// The server refuses to run as root.
 const KEEPER: &str = r#"
-trap '' INT
+trap '' INT TERM
 home=$(mktemp -d /tmp/vantage-postgres.XXXXXX) || exit 1
 echo "$home"
 "$0/initdb" --pgdata "$home/data" --username postgres --auth trust --encoding UTF8 --no-sync \
@@ -51,9 +51,9 @@ impl Server {
     fn start() -> Server {
         let programs = programs();
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout == b"0\n");
-        let mut command = Command::new(if is_root { "runuser" } else { "sh" });
+        let mut command = Command::new(if is_root { "setpriv" } else { "sh" });
         if is_root {
-            command.args(["-u", "postgres", "--", "sh"]);
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
         }
         command.args(["-c", KEEPER]).arg(programs).current_dir("/");
         let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("PostgreSQL's keeper");
