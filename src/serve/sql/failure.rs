@@ -26,13 +26,17 @@ pub(super) fn problem_in(sql: &str, error: &DataFusionError) -> Problem {
     }
 }
 
+/// The SQLSTATEs of a LIMIT and an OFFSET that are none.
+const LIMITS: [&str; 2] = ["2201W", "2201X"];
+
 /// The problem of the statement `sql`, which is right as far as it was read, but for which no plan was found.
 pub(super) fn unplannable(sql: &str, error: &DataFusionError) -> Problem {
     let is_ours = found(error).is_some();
     let is_unknown = match error.find_root() {
         // Its columns were found before.
         DataFusionError::SchemaError(..) => true,
-        DataFusionError::Plan(_) | DataFusionError::Internal(_) => dialect::tell(error).reference.is_some(),
+        // Types are settled by then; only whether a limit is one is looked at this late.
+        DataFusionError::Plan(_) | DataFusionError::Internal(_) => !LIMITS.contains(&dialect::tell(error).code),
         _ => false,
     };
     if is_ours || !is_unknown {
