@@ -70,7 +70,7 @@ impl Reporter {
     pub(super) fn set_unplanned(&mut self, unplanned: Vec<Unplanned>) {
         let before = self.board.unplanned();
         for it in unplanned.iter().filter(|it| !before.contains(it)) {
-            tracing::warn!("{}", it.state.complaint(&it.name).unwrap_or_default());
+            tracing::warn!("{}", it.state.complaint(&it.name).expect("what could not be planned is not live"));
         }
         self.board.set_unplanned(unplanned);
     }

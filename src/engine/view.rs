@@ -33,7 +33,8 @@ impl View {
         if state.is_readable() {
             return Ok(());
         }
-        Err(EngineError::Incomplete(state.complaint(&format!("\"{}\"", self.relation.name)).unwrap_or_default()))
+        let complaint = state.complaint(&format!("\"{}\"", self.relation.name));
+        Err(EngineError::Incomplete(complaint.expect("what cannot be read is not live")))
     }
 
     /// How it is doing: whether what is read is current, or how it was before something went wrong.
