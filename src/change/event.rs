@@ -107,6 +107,19 @@ pub enum SourceHealth {
     },
 }
 
+impl SourceHealth {
+    /// The state in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            SourceHealth::Connecting => "connecting",
+            SourceHealth::Snapshotting { .. } => "snapshotting",
+            SourceHealth::Streaming => "streaming",
+            SourceHealth::Retrying { .. } => "retrying",
+            SourceHealth::Halted { .. } => "halted",
+        }
+    }
+}
+
 impl fmt::Display for SourceHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

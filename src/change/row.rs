@@ -341,7 +341,10 @@ mod tests {
         let row = |cells: [Option<Datum<'_>>; 4]| {
             let mut builder = RowBuilder::new();
             for (cell, data_type) in cells.iter().zip(types) {
-                cell.map_or_else(|| builder.leave_out(), |it| builder.push(it, data_type));
+                match cell {
+                    Some(it) => builder.push(*it, data_type),
+                    None => builder.leave_out(),
+                }
             }
             builder.finish(b"k")
         };

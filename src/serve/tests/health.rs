@@ -144,6 +144,18 @@ async fn a_read_waits_for_what_was_written() {
 }
 
 #[tokio::test]
+async fn sources_are_told_with_positions_and_reasons() {
+    let server = Server::start().await;
+    *server.board.sources()[1].health.write().unwrap() = SourceHealth::Halted { reason: "no such luck".into() };
+    let answer = server.get("/v1/sources").await;
+    let sources: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((&sources[0]["name"], &sources[0]["positions"]), (&json!("catalog"), &json!(["catalog@17"])));
+    assert_eq!(sources[1]["status"], json!({ "state": "halted", "reason": "no such luck" }));
+    assert_eq!((&sources[1]["positions"], &sources[1]["lag_ms"]), (&json!([]), &json!(null)));
+    server.ask("POST", "/v1/sources", &[], "{}").await.assert_problem(405, "25006");
+}
+
+#[tokio::test]
 async fn a_read_waits_for_the_parts_it_names() {
     let server = Server::start().await;
     let publish = |number, parts: &[(&str, u64)]| {
