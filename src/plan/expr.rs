@@ -20,7 +20,8 @@ use super::refusal::{Planned, Refusal};
 use super::rewrite::Output;
 use super::scalar::{Arithmetic, Call, Comparison, Scalar};
 use super::types::{from_arrow, literal, require_type};
-use crate::change::{DataType, Value, pow10};
+use crate::change::text::decimal;
+use crate::change::{DataType, Value};
 use crate::dialect;
 
 /// Lowers expressions over one plan node's output: column `i` of `schema` is `outputs[i]`.
@@ -444,19 +445,17 @@ pub(crate) fn convert(scalar: Scalar, data_type: DataType) -> Scalar {
 }
 
 fn convert_constant(value: &Value, from: DataType, to: DataType) -> Option<Value> {
-    let fits =
-        |it: i128, precision: u8| (it.unsigned_abs() < pow10(precision).unsigned_abs()).then_some(Value::Decimal(it));
     match (value, to) {
         (Value::Null, _) => Some(Value::Null),
         (Value::Int(it), DataType::Int32) => i32::try_from(*it).ok().map(|it| Value::Int(i64::from(it))),
         (Value::Int(it), DataType::Int64) if from == DataType::Int32 => Some(Value::Int(*it)),
         (Value::Int(it), DataType::Float64) => Some(Value::Float(*it as f64)),
         (Value::Int(it), DataType::Decimal { precision, scale }) => {
-            fits(i128::from(*it).checked_mul(pow10(scale))?, precision)
+            decimal::from_integer(*it, precision, scale).ok().map(Value::Decimal)
         }
         (Value::Decimal(it), DataType::Decimal { precision, scale }) => match from {
             DataType::Decimal { scale: old, .. } if old <= scale => {
-                fits(it.checked_mul(pow10(scale - old))?, precision)
+                decimal::rescale(*it, i32::from(old), precision, scale).ok().map(Value::Decimal)
             }
             _ => None,
         },

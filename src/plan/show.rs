@@ -2,6 +2,7 @@
 
 use super::node::InputColumn;
 use super::scalar::{Arithmetic, Call, Comparison, Scalar};
+use crate::change::text::{decimal, text_of};
 use crate::change::{DataType, Value, counted};
 
 /// `scalar` in SQL's notation; `column` names columns.
@@ -67,11 +68,7 @@ fn constant(value: &Value, data_type: DataType) -> String {
         Value::Int(it) => it.to_string(),
         Value::Float(it) => it.to_string(),
         Value::Decimal(it) => match data_type {
-            DataType::Decimal { scale, .. } if scale > 0 => {
-                let digits = format!("{:0width$}", it.unsigned_abs(), width = usize::from(scale) + 1);
-                let (whole, part) = digits.split_at(digits.len() - usize::from(scale));
-                format!("{}{whole}.{part}", if *it < 0 { "-" } else { "" })
-            }
+            DataType::Decimal { scale, .. } => text_of(|out| decimal::write(*it, scale, out)),
             _ => it.to_string(),
         },
         Value::Text(it) => format!("'{}'", it.replace('\'', "''")),

@@ -3,8 +3,9 @@
 //! Integers and decimals are number literals with all their digits, so that 2⁵³ + 1 and 0.10 survive; floats have the
 //! fewest digits that read back as the same float; what JSON numbers cannot say (NaN, ±Infinity) is a string.
 
-use super::hex;
-use crate::change::text::calendar;
+use crate::change::text::bytes::write_hex;
+use crate::change::text::decimal;
+use crate::change::text::moment::{Style, write_date, write_timestamp};
 use crate::change::{DataType, Datum};
 
 /// Appends one value. An error cell is not written: its message comes back.
@@ -14,18 +15,15 @@ pub(crate) fn write_datum<'a>(datum: Datum<'a>, data_type: DataType, out: &mut V
         Datum::Error(message) => return Err(message),
         Datum::Boolean(it) => out.extend_from_slice(if it { b"true" } else { b"false" }),
         Datum::Int(it) => match data_type {
-            DataType::Date => quoted(out, |out| calendar::write_date(it, out)),
-            DataType::Timestamp => quoted(out, |out| calendar::write_timestamp(it, out)),
-            DataType::TimestampTz => quoted(out, |out| {
-                calendar::write_timestamp(it, out);
-                out.push(b'Z');
-            }),
+            DataType::Date => quoted(out, |out| write_date(it, Style::Iso, out)),
+            DataType::Timestamp => quoted(out, |out| write_timestamp(it, Style::Iso, "", out)),
+            DataType::TimestampTz => quoted(out, |out| write_timestamp(it, Style::Iso, "Z", out)),
             _ => write_int(it, out),
         },
         Datum::Float(it) => write_float(it, out),
         Datum::Decimal(it) => match data_type {
-            DataType::Decimal { scale, .. } => write_decimal(it, scale, out),
-            _ => write_decimal(it, 0, out),
+            DataType::Decimal { scale, .. } => decimal::write(it, scale, out),
+            _ => decimal::write(it, 0, out),
         },
         Datum::Text(it) => write_text(it, out),
         Datum::Bytes(it) => write_bytes(it, out),
@@ -57,28 +55,6 @@ fn not_finite(value: f64) -> Option<&'static [u8]> {
     }
 }
 
-/// Appends a decimal of 10^-`scale` units with all `scale` digits behind the point.
-pub(crate) fn write_decimal(value: i128, scale: u8, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(value.unsigned_abs()).as_bytes();
-    let scale = usize::from(scale);
-    if value < 0 {
-        out.push(b'-');
-    }
-    if scale == 0 {
-        out.extend_from_slice(digits);
-    } else if digits.len() > scale {
-        let point = digits.len() - scale;
-        out.extend_from_slice(&digits[..point]);
-        out.push(b'.');
-        out.extend_from_slice(&digits[point..]);
-    } else {
-        out.extend_from_slice(b"0.");
-        out.resize(out.len() + scale - digits.len(), b'0');
-        out.extend_from_slice(digits);
-    }
-}
-
 /// Appends a string.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     // Most texts need no escapes. To know it of all bytes at once is cheaper than to go from one to the next.
@@ -93,7 +69,7 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
 /// Appends bytes as PostgreSQL's hex form.
 pub(crate) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"\\\\x");
-    hex::write(bytes, out);
+    write_hex(bytes, out);
     out.push(b'"');
 }
 

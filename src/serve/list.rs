@@ -23,7 +23,8 @@ use super::router::App;
 use super::served::Served;
 use super::transit::{Share, Writer};
 use super::walk::{CHUNK, Hit, Walk};
-use super::{hex, json, percent, shown};
+use super::{json, percent, shown};
+use crate::change::text::bytes::{read_hex, write_hex};
 use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::Epoch;
 
@@ -144,7 +145,7 @@ impl Page {
         tag.push(b'-');
         json::write_int(self.epoch.number(), &mut tag);
         tag.push(b'-');
-        hex::write(&self.identity.to_be_bytes(), &mut tag);
+        write_hex(&self.identity.to_be_bytes(), &mut tag);
         tag.push(b'"');
         header_value(tag)
     }
@@ -360,10 +361,10 @@ impl Page {
     /// What continues behind `hit`.
     fn cursor(&self, hit: &Hit) -> String {
         let mut cursor = Vec::new();
-        hex::write(&self.identity.to_be_bytes(), &mut cursor);
+        write_hex(&self.identity.to_be_bytes(), &mut cursor);
         match self.path.ordered {
-            true => hex::write(hit.path_key(), &mut cursor),
-            false => hex::write(&self.place(&hit.row), &mut cursor),
+            true => write_hex(hit.path_key(), &mut cursor),
+            false => write_hex(&self.place(&hit.row), &mut cursor),
         }
         // Digits are ASCII.
         String::from_utf8(cursor).unwrap_or_default()
@@ -414,7 +415,7 @@ fn access(path: &Path, served: &Served) -> String {
 
 /// The place a cursor stands for, if it was made for this `identity`.
 fn place_in(cursor: &str, identity: u64) -> Result<Vec<u8>, Problem> {
-    let bytes = hex::read(cursor).unwrap_or_default();
+    let bytes = read_hex(cursor).unwrap_or_default();
     match bytes.split_first_chunk() {
         Some((made_for, place)) if *made_for == identity.to_be_bytes() => Ok(place.to_vec()),
         _ => Err(Problem::bad_request("the cursor does not belong to this request")

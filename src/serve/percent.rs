@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::hex;
+use crate::change::text::bytes::hex_byte;
 
 /// The text behind `raw`, which is mostly itself; `plus_is_space` in query strings. `None` when an escape is broken or
 /// the bytes are no UTF-8.
@@ -14,7 +14,7 @@ pub(crate) fn decode(raw: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
     let mut out = Vec::with_capacity(raw.len());
     while let Some(byte) = bytes.next() {
         out.push(match byte {
-            b'%' => hex::byte(bytes.next()?, bytes.next()?)?,
+            b'%' => hex_byte(bytes.next()?, bytes.next()?)?,
             b'+' if plus_is_space => b' ',
             _ => byte,
         });

@@ -13,7 +13,8 @@ use super::problem::Problem;
 use super::router::App;
 use super::served::Served;
 use super::shown::{self, Shown};
-use super::{filter, hex, json};
+use super::{filter, json};
+use crate::change::text::bytes::write_hex;
 use crate::change::{Row, Value};
 use crate::store::Epoch;
 
@@ -118,8 +119,8 @@ fn row_etag(epoch: &Epoch, body: &[u8]) -> HeaderValue {
     tag.push(b'"');
     json::write_int(epoch.incarnation(), &mut tag);
     tag.push(b'-');
-    hex::write(&hash(0x5eed), &mut tag);
-    hex::write(&hash(0xfeed), &mut tag);
+    write_hex(&hash(0x5eed), &mut tag);
+    write_hex(&hash(0xfeed), &mut tag);
     tag.push(b'"');
     header_value(tag)
 }

@@ -1,64 +1,46 @@
 //! Values as clients write them: text in paths and filters, JSON in bodies; typed by the column they are for.
 
-use super::hex;
-use crate::change::text::decimal::{self, Excess};
-use crate::change::text::scan::Written;
-use crate::change::text::timestamp::timestamp;
-use crate::change::text::{boolean, float, integer};
-use crate::change::{DataType, Value};
+use crate::change::text::bytes::read_hex;
+use crate::change::text::decimal::Excess;
+use crate::change::text::json::Json;
+use crate::change::text::{self, Fault, Manner, shortened};
+use crate::change::{DataType, Datum, Value};
+
+/// A literal is compared with, so that it has to be what the column can hold; an offset does not move a clock that has
+/// no zone.
+const LITERAL: Manner = Manner { excess: Excess::Refused, moved: false };
 
 /// The value `text` stands for in a column of `data_type`, or what is wrong with it. It is read as PostgreSQL reads a
 /// literal; digits that the column cannot hold are refused, not rounded: the comparison would be a different one.
 pub(crate) fn parse_text(text: &str, data_type: DataType) -> Result<Value, String> {
-    let invalid = || format!("invalid input for type {data_type}: \"{}\"", shorten(text));
-    let out_of_range = || format!("\"{}\" is out of range for type {data_type}", shorten(text));
+    let invalid = || format!("invalid input for type {data_type}: \"{}\"", shortened(text));
+    let out_of_range = || format!("\"{}\" is out of range for type {data_type}", shortened(text));
     match data_type {
-        DataType::Boolean => boolean(text).map(Value::Boolean).ok_or_else(invalid),
-        DataType::Int32 | DataType::Int64 => {
-            let value = integer(text).ok_or_else(invalid)?;
-            let fits = if data_type == DataType::Int32 { i32::try_from(value).is_ok() } else { true };
-            i64::try_from(value).ok().filter(|_| fits).map(Value::Int).ok_or_else(out_of_range)
-        }
-        DataType::Float64 => float(text).map(Value::Float).ok_or_else(invalid),
-        DataType::Decimal { precision, scale } => {
-            let units = decimal::units(text, scale, Excess::Refused).ok_or_else(invalid)?;
-            decimal::fit(units, precision).map(Value::Decimal).ok_or_else(out_of_range)
-        }
         DataType::Text => Ok(Value::Text(text.into())),
         DataType::Bytes => parse_bytes(text).map(Value::Bytes).ok_or_else(invalid),
-        DataType::Date => timestamp(text).map(|it| Value::Int(it.day)).ok_or_else(invalid),
-        DataType::Timestamp => timestamp(text).map(|it| Value::Int(it.clock)).ok_or_else(invalid),
-        DataType::TimestampTz => timestamp(text).and_then(Written::instant).map(Value::Int).ok_or_else(invalid),
+        _ => text::read(text, data_type, LITERAL).map(Datum::to_value).map_err(|fault| match fault {
+            Fault::Range => out_of_range(),
+            Fault::Syntax | Fault::Excess => invalid(),
+        }),
     }
 }
 
 /// The value a JSON value stands for in a column of `data_type`, or what is wrong with it. Numbers are read digit by
 /// digit, never through a float, unless the column is one.
 pub(crate) fn parse_json(json: &str, data_type: DataType) -> Result<Value, String> {
-    let invalid = || format!("invalid input for type {data_type}: {}", shorten(json));
+    let invalid = || format!("invalid input for type {data_type}: {}", shortened(json));
     let numeric = matches!(data_type, DataType::Int32 | DataType::Int64 | DataType::Float64 | DataType::Decimal { .. });
-    match json.as_bytes().first() {
-        Some(b'n') => Ok(Value::Null),
-        Some(b't') if data_type == DataType::Boolean => Ok(Value::Boolean(true)),
-        Some(b'f') if data_type == DataType::Boolean => Ok(Value::Boolean(false)),
-        Some(b'"') => parse_text(&unquote(json).ok_or_else(invalid)?, data_type),
-        Some(b'-' | b'0'..=b'9') if numeric => parse_text(json, data_type),
-        _ => Err(invalid()),
+    match Json::of(json).ok_or_else(invalid)? {
+        Json::Null => Ok(Value::Null),
+        Json::Boolean(it) if data_type == DataType::Boolean => Ok(Value::Boolean(it)),
+        Json::Number(it) if numeric => parse_text(it, data_type),
+        Json::Text(it) => parse_text(&it, data_type),
+        Json::Boolean(_) | Json::Number(_) | Json::Nested(_) => Err(invalid()),
     }
 }
 
-/// The text of a JSON string literal.
-pub(crate) fn unquote(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
-}
-
 fn parse_bytes(text: &str) -> Option<Vec<u8>> {
-    hex::read(text.strip_prefix("\\x")?)
-}
-
-// An error message must not repeat a megabyte of input.
-fn shorten(text: &str) -> String {
-    if text.len() <= 80 { text.into() } else { format!("{}…", &text[..text.floor_char_boundary(80)]) }
+    read_hex(text.strip_prefix("\\x")?).ok()
 }
 
 #[cfg(test)]

@@ -1,108 +1,128 @@
-//! Days of the proleptic Gregorian calendar, and dates and times as ISO 8601 text, without loss to the microsecond.
+//! The proleptic Gregorian calendar, without bounds: years are counted on through 0, which is 1 BC.
 
-use std::io::Write;
+/// Units of time in microseconds.
+pub(crate) const SECOND: i64 = 1_000_000;
+pub(crate) const MINUTE: i64 = 60 * SECOND;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+/// The Julian day of 1970-01-01.
+pub(crate) const EPOCH_JULIAN_DAY: i64 = 2_440_588;
 
-pub(crate) const MICROS_PER_SECOND: i64 = 1_000_000;
-pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// PostgreSQL's calendar begins with this day.
+pub(crate) const FIRST_DAY: i64 = Civil { year: -4713, month: 11, day: 24 }.days();
+/// The first day that is no `date` any more.
+pub(crate) const END_OF_DATES: i64 = Civil { year: 5_874_898, month: 1, day: 1 }.days();
 
-/// Days since 1970-01-01 of a day that exists.
-pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    let days_in = match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    (1..=days_in).contains(&day).then(|| days_from_civil(year, month, day))
-}
-
-/// Appends `2026-11-22`; a year outside 0–9999 has a sign, as ISO 8601 asks for.
-pub(crate) fn write_date(days: i64, out: &mut Vec<u8>) {
-    let (year, month, day) = civil(days);
-    // Writing to a Vec cannot fail.
-    let _ = match year {
-        0..=9999 => write!(out, "{year:04}-{month:02}-{day:02}"),
-        _ => write!(out, "{year:+07}-{month:02}-{day:02}"),
-    };
-}
-
-/// Appends `2026-11-22T21:26:35.123456`, with as many digits behind the second as are needed.
-pub(crate) fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
-    write_date(micros.div_euclid(MICROS_PER_DAY), out);
-    out.push(b'T');
-    write_time(micros.rem_euclid(MICROS_PER_DAY), out);
-}
-
-/// Appends `21:26:35.5`.
-pub(crate) fn write_time(micros: i64, out: &mut Vec<u8>) {
-    let seconds = micros / MICROS_PER_SECOND;
-    let _ = write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let fraction = micros % MICROS_PER_SECOND;
-    if fraction != 0 {
-        let digits = format!("{fraction:06}");
-        out.push(b'.');
-        out.extend_from_slice(digits.trim_end_matches('0').as_bytes());
-    }
+/// A day by year, month and day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Civil {
+    pub(crate) year: i64,
+    /// 1 to 12.
+    pub(crate) month: i64,
+    /// 1 to 31.
+    pub(crate) day: i64,
 }
 
 // Both directions count in eras of 400 years that begin on March 1st, so that a leap day is the last of its year.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+impl Civil {
+    /// The day that is so many days after 1970-01-01.
+    pub(crate) fn of_days(days: i64) -> Civil {
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+        Civil { year: year_of_era + era * 400 + i64::from(month <= 2), month, day }
+    }
+
+    /// Days after 1970-01-01.
+    pub(crate) const fn days(self) -> i64 {
+        let year = if self.month <= 2 { self.year - 1 } else { self.year };
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let shifted_month = (self.month + 9) % 12;
+        let day_of_year = (153 * shifted_month + 2) / 5 + self.day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        era * 146_097 + day_of_era - 719_468
+    }
+
+    /// Whether there is such a day.
+    pub(crate) fn exists(self) -> bool {
+        (1..=12).contains(&self.month) && (1..=month_length(self.year, self.month)).contains(&self.day)
+    }
+
+    /// Days after 1970-01-01, if there is such a day.
+    pub(crate) fn existing_days(self) -> Option<i64> {
+        self.exists().then(|| self.days())
+    }
+
+    /// The day so many months later, or the last of that month when it has no such day.
+    pub(crate) fn add_months(self, months: i64) -> Civil {
+        let counted = self.year * 12 + self.month - 1 + months;
+        let (year, month) = (counted.div_euclid(12), counted.rem_euclid(12) + 1);
+        Civil { year, month, day: self.day.min(month_length(year, month)) }
+    }
 }
 
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+pub(crate) fn is_leap(year: i64) -> bool {
+    year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0)
+}
+
+pub(crate) fn month_length(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// 1 is Monday, 7 is Sunday.
+pub(crate) fn iso_weekday(days: i64) -> i64 {
+    (days + 3).rem_euclid(7) + 1
+}
+
+/// The ISO year and week a day belongs to: those of its Thursday.
+pub(crate) fn iso_week(days: i64) -> (i64, i64) {
+    let thursday = days + 4 - iso_weekday(days);
+    let year = Civil::of_days(thursday).year;
+    let first = Civil { year, month: 1, day: 1 }.days();
+    (year, (thursday - first) / 7 + 1)
+}
+
+/// The day and the time of day of a point in time in microseconds.
+pub(crate) fn split(micros: i64) -> (i64, i64) {
+    (micros.div_euclid(DAY), micros.rem_euclid(DAY))
+}
+
+/// The point in time of a time of day on a day; `None` where a timestamp cannot be.
+pub(crate) fn at(days: i64, time: i64) -> Option<i64> {
+    days.checked_mul(DAY)?.checked_add(time)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn date(days: i64) -> String {
-        let mut out = Vec::new();
-        write_date(days, &mut out);
-        String::from_utf8(out).unwrap()
+    #[test]
+    fn days_and_dates_belong_together() {
+        for days in (-2_000_000..2_000_000).step_by(37) {
+            let civil = Civil::of_days(days);
+            assert!(civil.exists(), "{civil:?}");
+            assert_eq!(civil.existing_days(), Some(days));
+        }
+        assert_eq!(Civil::of_days(0), Civil { year: 1970, month: 1, day: 1 });
+        assert_eq!(Civil::of_days(FIRST_DAY), Civil { year: -4713, month: 11, day: 24 });
+        assert_eq!(Civil { year: 2024, month: 2, day: 29 }.add_months(12), Civil { year: 2025, month: 2, day: 28 });
+        assert_eq!(iso_week(Civil { year: 2021, month: 1, day: 3 }.days()), (2020, 53));
     }
 
     #[test]
-    fn every_day_comes_back() {
-        for it in (-1_000_000..1_000_000).step_by(37) {
-            let (year, month, day) = civil(it);
-            assert_eq!(days(year, month, day), Some(it), "{}", date(it));
-        }
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(19_782), "2024-02-29");
-        assert_eq!(date(-719_529), "-000001-12-31");
+    fn days_that_are_not_are_none() {
         for (year, month, day) in
             [(2023, 2, 29), (1900, 2, 29), (2024, 4, 31), (2024, 13, 1), (2024, 0, 1), (2024, 1, 0)]
         {
-            assert_eq!(days(year, month, day), None);
+            assert_eq!(Civil { year, month, day }.existing_days(), None);
         }
-    }
-
-    #[test]
-    fn times_keep_their_microseconds() {
-        let timestamp = |micros| {
-            let mut out = Vec::new();
-            write_timestamp(micros, &mut out);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(timestamp(-1), "1969-12-31T23:59:59.999999");
-        assert_eq!(timestamp(1_500_000), "1970-01-01T00:00:01.5");
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00");
     }
 }

@@ -14,10 +14,7 @@
 //! | 19000101 to 21001231 | the day it reads as, if there is such a day; with six more digits a time of that day |
 //! | 1000 to 99999, both signs | refused: a year, or days since 1899 (Delphi, .NET) or 1970, as likely as seconds |
 
-use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND, days};
-
-/// 1970-01-01T00:00:00 as a Julian day.
-const EPOCH_JULIAN: f64 = 2_440_587.5;
+use super::calendar::{Civil, DAY, EPOCH_JULIAN_DAY, HOUR, MINUTE, SECOND};
 
 /// Sizes of numbers that are years or counts of days as likely as seconds of the first day of 1970.
 const UNCLEAR: std::ops::Range<u64> = 1000..100_000;
@@ -29,7 +26,7 @@ pub(crate) fn from_integer(value: i64) -> Option<i64> {
         2_000_000..3_000_000 if value > 0 => from_julian(value as f64),
         size => match written_out(value) {
             Some(instant) => Some(instant),
-            None if size < 10_000_000_000 => Some(value * MICROS_PER_SECOND),
+            None if size < 10_000_000_000 => Some(value * SECOND),
             None if size < 10_000_000_000_000 => Some(value * 1000),
             None if size < 10_000_000_000_000_000 => Some(value),
             None => Some(value.div_euclid(1000)),
@@ -57,7 +54,9 @@ pub(crate) fn from_float(value: f64) -> Option<i64> {
 
 /// To the millisecond, which is all that a double of this size tells, and all that SQLite's functions take.
 fn from_julian(value: f64) -> Option<i64> {
-    Some(((value - EPOCH_JULIAN) * 86_400_000.0).round() as i64 * 1000)
+    // Julian days begin at noon.
+    let midnight = EPOCH_JULIAN_DAY as f64 - 0.5;
+    Some(((value - midnight) * 86_400_000.0).round() as i64 * 1000)
 }
 
 /// `YYYYMMDD` or `YYYYMMDDhhmmss` of the years 1900 to 2100.
@@ -69,8 +68,9 @@ fn written_out(value: i64) -> Option<i64> {
     };
     let (hour, minute, second) = (clock / 10_000, clock / 100 % 100, clock % 100);
     let inside = hour < 24 && minute < 60 && second < 60;
-    let day = days(date / 10_000, date / 100 % 100, date % 100).filter(|_| inside)?;
-    Some(day * MICROS_PER_DAY + ((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND)
+    let civil = Civil { year: date / 10_000, month: date / 100 % 100, day: date % 100 };
+    let day = civil.existing_days().filter(|_| inside)?;
+    Some(day * DAY + hour * HOUR + minute * MINUTE + second * SECOND)
 }
 
 #[cfg(test)]

@@ -10,13 +10,14 @@
 //! second are rounded, as PostgreSQL does. Dates like 7/4/2026 are refused: they are July 4th to some and April 7th to
 //! others.
 
-use super::calendar::{MICROS_PER_DAY, days};
+use super::calendar::{Civil, at};
 use super::scan::{Rest, Written, digits};
 use super::worded::worded;
+use super::{Rules, trimmed};
 
 /// Reads a date, or a date and a time.
 pub(crate) fn timestamp(text: &str) -> Option<Written> {
-    let text = text.trim_ascii();
+    let text = trimmed(text);
     numeric(text).or_else(|| worded(text))
 }
 
@@ -27,17 +28,16 @@ fn numeric(text: &str) -> Option<Written> {
         Some((day, behind)) if !behind.starts_with(|it: char| it.is_ascii_digit()) => (day, Rest(behind.as_bytes())),
         _ => {
             let mut rest = Rest(text.as_bytes());
-            (rest.date()?, rest)
+            (rest.date(Rules::Programs)?.existing_days()?, rest)
         }
     };
-    let midnight = day.checked_mul(MICROS_PER_DAY)?;
     if rest.0.is_empty() {
-        return Some(Written { day, clock: midnight, offset: None });
+        return Some(Written { day, clock: at(day, 0)?, offset: None });
     }
     if !rest.accept(b"T") && !rest.accept(b"t") && !rest.spaces() {
         return None;
     }
-    let clock = midnight.checked_add(rest.clock()?)?;
+    let clock = at(day, rest.clock(Rules::Programs).ok()?)?;
     let offset = rest.zone()?;
     rest.0.is_empty().then_some(Written { day, clock, offset })
 }
@@ -45,15 +45,16 @@ fn numeric(text: &str) -> Option<Written> {
 /// Days since 1970-01-01 of `YYYY-MM-DD`, the one form in which different texts are different days.
 pub(crate) fn plain_date(text: &str) -> Option<i64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
-    days(digits(&[*y1, *y2, *y3, *y4])?, digits(&[*m1, *m2])?, digits(&[*d1, *d2])?)
+    let (year, month) = (digits(&[*y1, *y2, *y3, *y4])?, digits(&[*m1, *m2])?);
+    Civil { year, month, day: digits(&[*d1, *d2])? }.existing_days()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::MICROS_PER_SECOND;
+    use super::super::calendar::{DAY, HOUR, SECOND};
     use super::*;
 
-    const NOON: i64 = 19_844 * MICROS_PER_DAY + 12 * 3600 * MICROS_PER_SECOND;
+    const NOON: i64 = 19_844 * DAY + 12 * HOUR;
 
     /// What programs write for 2024-05-01 at noon in UTC.
     #[test]
@@ -104,12 +105,9 @@ mod tests {
     fn the_clock_and_the_offset_are_kept_apart() {
         let written = timestamp("2024-05-01 23:00:00-02:00").unwrap();
         assert_eq!(written.day, 19_844);
-        assert_eq!(written.offset, Some(-7200 * MICROS_PER_SECOND));
-        assert_eq!(written.instant().map(|it| it.div_euclid(MICROS_PER_DAY)), Some(19_845));
-        assert_eq!(
-            timestamp("2024-05-01").unwrap(),
-            Written { day: 19_844, clock: 19_844 * MICROS_PER_DAY, offset: None }
-        );
+        assert_eq!(written.offset, Some(-7200 * SECOND));
+        assert_eq!(written.instant().map(|it| it.div_euclid(DAY)), Some(19_845));
+        assert_eq!(timestamp("2024-05-01").unwrap(), Written { day: 19_844, clock: 19_844 * DAY, offset: None });
         assert_eq!(timestamp("2024-05-01 24:00").unwrap().day, 19_844);
     }
 
@@ -123,7 +121,8 @@ mod tests {
             ("0.1234575", 123_458),
             ("0.12345650001", 123_457),
             ("0.1234564999", 123_456),
-            ("0.99999949999999999999999", 999_999),
+            ("0.99999949999999999999999", 1_000_000),
+            ("0.1234565000000001", 123_457),
             ("59.9999999", 60_000_000),
         ] {
             let written = timestamp(&format!("1970-01-01 00:00:{text}")).unwrap();

@@ -8,7 +8,8 @@
 //! ```
 //! The month is a word, the year has four digits and the day one or two, so their order does not matter.
 
-use super::calendar::{MICROS_PER_DAY, days};
+use super::Rules;
+use super::calendar::{Civil, at};
 use super::scan::{Rest, Written};
 
 const MONTHS: [&str; 12] = [
@@ -35,11 +36,11 @@ pub(super) fn worded(text: &str) -> Option<Written> {
     for (place, word) in text.split([' ', ',']).filter(|it| !it.is_empty()).enumerate() {
         found.take(place, word)?;
     }
-    let day = days(found.year?, found.month?, found.day?)?;
+    let day = Civil { year: found.year?, month: found.month?, day: found.day? }.existing_days()?;
     if found.clock.is_none() && found.offset.is_some() {
         return None;
     }
-    let clock = day.checked_mul(MICROS_PER_DAY)?.checked_add(found.clock.unwrap_or(0))?;
+    let clock = at(day, found.clock.unwrap_or(0))?;
     Some(Written { day, clock, offset: found.offset })
 }
 
@@ -60,7 +61,7 @@ impl Found {
             (4, 4) => set(&mut self.year, rest.number(4, 4)?),
             (1 | 2, length) if length <= 2 => set(&mut self.day, rest.number(1, 2)?),
             (1 | 2, _) => {
-                let clock = rest.clock()?;
+                let clock = rest.clock(Rules::Programs).ok()?;
                 rest.0.is_empty().then_some(())?;
                 set(&mut self.clock, clock)
             }

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use crate::change::text::decimal;
 use crate::change::{DataType, Datum, pow10};
 use crate::plan::Arithmetic;
 
@@ -65,7 +66,7 @@ pub(crate) fn cast<'a>(value: Datum<'a>, from: DataType, to: DataType) -> Datum<
         (Datum::Int(it), _) => fit_integer(Some(it), to).map(Datum::Int),
         (Datum::Float(it), DataType::Float64) => Ok(Datum::Float(it)),
         (Datum::Float(it), DataType::Decimal { precision, scale }) => {
-            float_to_decimal(it, precision, scale).map(Datum::Decimal)
+            decimal::from_float(it, precision, scale).map(Datum::Decimal).map_err(|_| NUMERIC_OVERFLOW)
         }
         (Datum::Float(it), DataType::Int32 | DataType::Int64) => float_to_integer(it, to).map(Datum::Int),
         (Datum::Decimal(it), DataType::Float64) => Ok(Datum::Float(decimal_to_float(it, scale_of(from)))),
@@ -73,7 +74,7 @@ pub(crate) fn cast<'a>(value: Datum<'a>, from: DataType, to: DataType) -> Datum<
             rescale(it, scale_of(from), precision, scale).map(Datum::Decimal)
         }
         (Datum::Decimal(it), DataType::Int32 | DataType::Int64) => {
-            let whole = divide_rounded(it, pow10(scale_of(from)));
+            let whole = decimal::divide_rounded(it, pow10(scale_of(from)));
             fit_integer(i64::try_from(whole).ok(), to).map(Datum::Int)
         }
         (value, to) if from == to => Ok(value),
@@ -108,12 +109,7 @@ pub(crate) fn scale_of(data_type: DataType) -> u8 {
 
 /// `value` at scale `from` as a decimal(`precision`, `to`), rounded half away from zero.
 pub(crate) fn rescale(value: i128, from: u8, precision: u8, to: u8) -> Result<i128, &'static str> {
-    let value = if to >= from {
-        value.checked_mul(pow10(to - from)).ok_or(NUMERIC_OVERFLOW)?
-    } else {
-        divide_rounded(value, pow10(from - to))
-    };
-    if value.unsigned_abs() < pow10(precision).unsigned_abs() { Ok(value) } else { Err(NUMERIC_OVERFLOW) }
+    decimal::rescale(value, i32::from(from), precision, to).map_err(|_| NUMERIC_OVERFLOW)
 }
 
 /// `left × right ÷ divisor`, rounded half away from zero; `None` when it does not fit.
@@ -222,13 +218,7 @@ fn scaled(left: i128, right: i128, divisor: i128, digits: i32, precision: u8) ->
         (false, true) => divisor.checked_mul(power).map_or(Some(0), |it| multiply_divide(left, 1, it)),
         (false, false) => multiply_divide(left, right, power),
     };
-    value.filter(|it| it.unsigned_abs() < pow10(precision).unsigned_abs()).ok_or(NUMERIC_OVERFLOW)
-}
-
-fn divide_rounded(value: i128, divisor: i128) -> i128 {
-    let (quotient, remainder) = (value / divisor, value % divisor);
-    let up = remainder.unsigned_abs() >= divisor.unsigned_abs() - remainder.unsigned_abs();
-    quotient + if up { value.signum() } else { 0 }
+    value.and_then(|it| decimal::fit(it, precision).ok()).ok_or(NUMERIC_OVERFLOW)
 }
 
 fn float_to_integer(value: f64, to: DataType) -> Result<i64, &'static str> {
@@ -236,24 +226,6 @@ fn float_to_integer(value: f64, to: DataType) -> Result<i64, &'static str> {
     // 2^63 is the first double beyond i64; the comparison is false for NaN.
     let inside = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded);
     fit_integer(inside.then_some(rounded as i64), to)
-}
-
-/// PostgreSQL goes through 15 significant digits, so that 0.1 + 0.2 is 0.3.
-fn float_to_decimal(value: f64, precision: u8, scale: u8) -> Result<i128, &'static str> {
-    if !value.is_finite() {
-        return Err(NUMERIC_OVERFLOW);
-    }
-    let text = format!("{value:.14e}");
-    let (mantissa, exponent) = text.split_once('e').ok_or(UNSUPPORTED)?;
-    let digits: i128 = mantissa.replace('.', "").parse().map_err(|_| UNSUPPORTED)?;
-    let exponent: i32 = exponent.parse().map_err(|_| UNSUPPORTED)?;
-    let shift = exponent - 14 + i32::from(scale);
-    let value = match u8::try_from(shift.unsigned_abs()) {
-        Ok(power) if power <= 38 && shift >= 0 => digits.checked_mul(pow10(power)),
-        Ok(power) if power <= 38 => Some(divide_rounded(digits, pow10(power))),
-        _ => (shift < 0 || digits == 0).then_some(0),
-    };
-    value.filter(|it| it.unsigned_abs() < pow10(precision).unsigned_abs()).ok_or(NUMERIC_OVERFLOW)
 }
 
 fn widening_multiply(left: u128, right: u128) -> (u128, u128) {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::exact_sum::{FloatSum, IntegerSum};
+use crate::change::text::decimal;
 use crate::change::{DataType, Datum, pow10};
 use crate::dataflow::expression::{
     BIGINT_RANGE, FLOAT_OVERFLOW, INTEGER_RANGE, NUMERIC_OVERFLOW, decimal_to_float, multiply_divide, rescale, scale_of,
@@ -126,10 +127,7 @@ impl Accumulator {
         } else {
             multiply_divide(total, 1, count * pow10(from - scale))
         };
-        value
-            .filter(|it| it.unsigned_abs() < pow10(precision).unsigned_abs())
-            .map(Datum::Decimal)
-            .ok_or(NUMERIC_OVERFLOW)
+        value.and_then(|it| decimal::fit(it, precision).ok()).map(Datum::Decimal).ok_or(NUMERIC_OVERFLOW)
     }
 
     fn float_sum(&self) -> Result<f64, &'static str> {

@@ -7,8 +7,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::cell::{Cell, Kind, Output, arrays_of, cell, collect};
+use crate::change::text::calendar::{at, split};
+use crate::change::text::number::double_text;
 use crate::dialect::arguments::over_arrays;
-use crate::dialect::value::calendar::{DAY, split};
 use crate::dialect::value::interval::Interval;
 use crate::dialect::value::unit::Unit;
 use crate::dialect::value::{Failure, bytes, moment, number};
@@ -83,7 +84,7 @@ fn convert(value: Cell<'_>, from: Kind, to: Kind) -> std::result::Result<Output,
             number::double_to_numeric(it, precision, scale).map(Output::Numeric)
         }
         (Cell::Int(it), Kind::Date) => Ok(Output::Int(split(it).0)),
-        (Cell::Int(it), _) => match it.checked_mul(DAY) {
+        (Cell::Int(it), _) => match at(it, 0) {
             Some(it) => Ok(Output::Int(it)),
             None => Err("date out of range for timestamp".into()),
         },
@@ -110,7 +111,7 @@ fn read(text: &str, to: Kind) -> std::result::Result<Output, Failure> {
 fn written(value: Cell<'_>, from: Kind) -> String {
     match value {
         Cell::Boolean(it) => it.to_string(),
-        Cell::Float(it) => number::double_text(it),
+        Cell::Float(it) => double_text(it),
         Cell::Bytes(it) => bytes::text(it),
         Cell::Interval(it) => it.text(),
         Cell::Text(it) => it.into(),

@@ -3,7 +3,8 @@
 use super::cell::{Cell, Kind, Output};
 use super::extract::source;
 use super::overload::{Function, Overload, Run};
-use crate::dialect::value::calendar::{Civil, DAY, HOUR, MINUTE};
+use crate::change::text::calendar::{Civil, DAY, HOUR, MINUTE, at};
+use crate::change::text::scan::micros;
 use crate::dialect::value::interval::Interval;
 use crate::dialect::value::part::{as_double, part};
 use crate::dialect::value::zone::Zone;
@@ -213,7 +214,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn midnight(days: i64) -> std::result::Result<i64, Failure> {
-    days.checked_mul(DAY).ok_or_else(|| "date out of range for timestamp".into())
+    at(days, 0).ok_or_else(|| "date out of range for timestamp".into())
 }
 
 fn truncate_in_zone(it: &[Cell<'_>]) -> Result {
@@ -240,20 +241,19 @@ fn made_date(it: &[Cell<'_>]) -> std::result::Result<i64, Failure> {
     let failure = || format!("date field value out of range: {year}-{month:02}-{day:02}");
     // Years before Christ are counted from -1 on.
     let counted = if year < 0 { year + 1 } else { year };
-    let civil = Civil { year: counted, month, day };
-    if year == 0 || !civil.exists() { Err(failure()) } else { Ok(civil.days()) }
+    let days = Civil { year: counted, month, day }.existing_days();
+    days.filter(|_| year != 0).ok_or_else(failure)
 }
 
 fn made_timestamp(it: &[Cell<'_>]) -> std::result::Result<i64, Failure> {
     let days = made_date(it)?;
     let (hours, minutes, seconds) = (it[3].int(), it[4].int(), it[5].float());
     let inside = (0..=24).contains(&hours) && (0..60).contains(&minutes) && (0.0..=60.0).contains(&seconds);
-    let microseconds = (seconds * 1e6).round_ties_even() as i64;
-    let time = hours * HOUR + minutes * MINUTE + microseconds;
+    let time = hours * HOUR + minutes * MINUTE + micros(seconds);
     if !inside || time > DAY {
         return Err(format!("time field value out of range: {hours}:{minutes:02}:{seconds}"));
     }
-    days.checked_mul(DAY).and_then(|it| it.checked_add(time)).ok_or_else(|| "timestamp out of range".into())
+    at(days, time).ok_or_else(|| "timestamp out of range".into())
 }
 
 fn made_interval(it: &[Cell<'_>]) -> Result {
@@ -262,6 +262,6 @@ fn made_interval(it: &[Cell<'_>]) -> Result {
     if !seconds.is_finite() || seconds.abs() > 9e12 {
         return Err("interval out of range".into());
     }
-    let time = part(4) * HOUR + part(5) * MINUTE + (seconds * 1e6).round_ties_even() as i64;
+    let time = part(4) * HOUR + part(5) * MINUTE + micros(seconds);
     Interval::try_new(part(0) * 12 + part(1), part(2) * 7 + part(3), time).map(Output::Interval)
 }

@@ -1,8 +1,8 @@
 //! `age`: the difference of two points in time in years, months and days of the calendar.
 
 use super::Failure;
-use super::calendar::{Civil, DAY, month_length, split};
 use super::interval::Interval;
+use crate::change::text::calendar::{Civil, DAY, month_length, split};
 
 /// What has to be added to `from` to come to `to`, field by field.
 pub(in crate::dialect) fn between(to: i64, from: i64) -> Result<Interval, Failure> {

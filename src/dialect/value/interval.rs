@@ -3,8 +3,11 @@
 use std::fmt::Write;
 
 use super::Failure;
-use super::calendar::{DAY, HOUR, MINUTE, SECOND};
 use super::unit::Unit;
+use crate::change::text::calendar::{DAY, HOUR, MINUTE, SECOND};
+use crate::change::text::moment::write_time;
+use crate::change::text::scan::{self, micros};
+use crate::change::text::text_of;
 
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,11 +133,11 @@ impl Interval {
                 if !(once(Unit::Hour) && once(Unit::Minute) && once(Unit::Second)) {
                     return Err(failure());
                 }
-                sum.microseconds += time(token).ok_or_else(failure)?;
+                sum.add_time(time(token).ok_or_else(failure)?).ok_or_else(failure)?;
                 continue;
             }
             if let Some((years, months)) = token[1..].split_once('-').filter(|_| !token.contains('.')) {
-                sum.months += year_month(token, years, months).ok_or_else(failure)?;
+                sum.add_months(year_month(token, years, months).ok_or_else(failure)?).ok_or_else(failure)?;
                 continue;
             }
             let unit = match rest.peek() {
@@ -192,13 +195,8 @@ impl Interval {
             } else {
                 ""
             };
-            let rest = self.microseconds.unsigned_abs();
-            let (hour, minute, second) = (HOUR as u64, MINUTE as u64, SECOND as u64);
-            let (hours, minutes, seconds) = (rest / hour, rest % hour / minute, rest % minute / second);
-            let fraction = format!(".{:06}", rest % second);
-            let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-            // Writing to a String cannot fail.
-            let _ = write!(out.text, "{space}{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}");
+            let time = text_of(|out| write_time(self.microseconds.unsigned_abs(), out));
+            out.text += &format!("{space}{sign}{time}");
         }
         out.text
     }
@@ -224,6 +222,7 @@ impl Written {
         let space = if self.text.is_empty() { "" } else { " " };
         let plus = if self.before && value > 0 { "+" } else { "" };
         let plural = if value == 1 { "" } else { "s" };
+        // Writing to a String cannot fail.
         let _ = write!(self.text, "{space}{plus}{value} {unit}{plural}");
         self.before = value < 0;
     }
@@ -254,19 +253,17 @@ impl Sum {
             _ => 0,
         };
         if months > 0 {
-            self.months = self.months.checked_add(whole.checked_mul(months)?)?;
+            self.add_months(whole.checked_mul(months)?)?;
             if unit == Unit::Month {
-                self.fraction_of_days(fraction * 30.0);
-            } else {
-                self.months += (fraction * months as f64).round_ties_even() as i64;
+                return self.fraction_of_days(fraction * 30.0);
             }
-            return Some(());
+            return self.add_months((fraction * months as f64).round_ties_even() as i64);
         }
         match unit {
             Unit::Week | Unit::Day => {
                 let days = if unit == Unit::Week { 7 } else { 1 };
                 self.days = self.days.checked_add(whole.checked_mul(days)?)?;
-                self.fraction_of_days(fraction * days as f64);
+                self.fraction_of_days(fraction * days as f64)
             }
             _ => {
                 let length = match unit {
@@ -277,15 +274,25 @@ impl Sum {
                     _ => 1,
                 };
                 let fraction = (fraction * length as f64).round_ties_even() as i64;
-                self.microseconds = self.microseconds.checked_add(whole.checked_mul(length)?)?.checked_add(fraction)?;
+                self.add_time(whole.checked_mul(length)?)?;
+                self.add_time(fraction)
             }
         }
+    }
+
+    fn fraction_of_days(&mut self, days: f64) -> Option<()> {
+        self.days = self.days.checked_add(days.trunc() as i64)?;
+        self.add_time((days.fract() * DAY as f64).round_ties_even() as i64)
+    }
+
+    fn add_months(&mut self, months: i64) -> Option<()> {
+        self.months = self.months.checked_add(months)?;
         Some(())
     }
 
-    fn fraction_of_days(&mut self, days: f64) {
-        self.days += days.trunc() as i64;
-        self.microseconds += (days.fract() * DAY as f64).round_ties_even() as i64;
+    fn add_time(&mut self, microseconds: i64) -> Option<()> {
+        self.microseconds = self.microseconds.checked_add(microseconds)?;
+        Some(())
     }
 }
 
@@ -298,7 +305,7 @@ fn split_number(text: &str) -> Option<(i64, f64)> {
         return None;
     }
     let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let fraction: f64 = if fraction.is_empty() { 0.0 } else { format!("0.{fraction}").parse().ok()? };
+    let fraction = scan::fraction(fraction.as_bytes());
     Some(if negative { (-whole, -fraction) } else { (whole, fraction) })
 }
 
@@ -332,7 +339,7 @@ fn time(token: &str) -> Option<i64> {
     let whole = |it: &str| it.parse::<i64>().ok().filter(|value| *value >= 0);
     let seconds = |it: &str| {
         let (whole, fraction) = split_number(it)?;
-        Some(whole * SECOND + (fraction * 1e6).round_ties_even() as i64)
+        whole.checked_mul(SECOND)?.checked_add(micros(fraction))
     };
     let value = match parts[..] {
         [minutes, rest] if rest.contains('.') => whole(minutes)?.checked_mul(MINUTE)?.checked_add(seconds(rest)?)?,
@@ -412,7 +419,17 @@ mod tests {
             let interval = Interval::parse(text, Unit::Second).expect(text);
             assert_eq!(interval.text(), written, "{text}");
         }
-        for text in ["", "x", "1 parsec", "1:99", "P", "ago"] {
+        for text in [
+            "",
+            "x",
+            "1 parsec",
+            "1:99",
+            "P",
+            "ago",
+            "0:0:9223372036855",
+            "153722867280912930:1.5",
+            "1 1000000000000000000 hours",
+        ] {
             assert!(Interval::parse(text, Unit::Second).is_err(), "{text}");
         }
     }

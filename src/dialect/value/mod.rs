@@ -1,8 +1,8 @@
-//! Values as PostgreSQL reads, writes and computes with them: one kind of value a file, nothing of Arrow or plans.
+//! What only PostgreSQL does with values, over `change::text`: intervals, zones by name, fields of times, patterns, and its
+//! words where there is no value. One kind of value a file, nothing of Arrow or plans.
 
 pub(super) mod age;
 pub(super) mod bytes;
-pub(super) mod calendar;
 pub(super) mod interval;
 pub(super) mod moment;
 pub(super) mod number;

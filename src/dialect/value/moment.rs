@@ -1,26 +1,13 @@
-//! Dates and timestamps as text: ISO 8601 and what PostgreSQL accepts besides, written as PostgreSQL writes them.
-
-use std::fmt::Write;
+//! Dates and timestamps as PostgreSQL reads them: the plain forms, and besides `epoch`, BC, zones by name, and its words
+//! for what is none.
 
 use super::Failure;
-use super::calendar::{Civil, DAY, HOUR, MINUTE, SECOND, split};
 use super::interval::Interval;
-use super::zone::{self, Zone};
-
-/// PostgreSQL's calendar begins with this day.
-const FIRST_DAY: i64 = Civil { year: -4713, month: 11, day: 24 }.days_const();
-/// The first day that is no `date` any more.
-const END_OF_DATES: i64 = Civil { year: 5_874_898, month: 1, day: 1 }.days_const();
-
-impl Civil {
-    /// [`Civil::days`] where constants need it.
-    const fn days_const(self) -> i64 {
-        let year = if self.month <= 2 { self.year - 1 } else { self.year };
-        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-        let day_of_year = (153 * ((self.month + 9) % 12) + 2) / 5 + self.day - 1;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-    }
-}
+use super::zone::Zone;
+use crate::change::text::calendar::{Civil, DAY, END_OF_DATES, FIRST_DAY, at, split};
+use crate::change::text::moment::{Style, write_date, write_timestamp};
+use crate::change::text::scan::{self, Rest};
+use crate::change::text::{Fault, Rules, text_of, trimmed};
 
 /// What a text says.
 struct Read {
@@ -34,8 +21,7 @@ struct Read {
 pub(in crate::dialect) fn parse(text: &str, zoned: bool) -> Result<i64, Failure> {
     let name = if zoned { "timestamp with time zone" } else { "timestamp" };
     let read = read(text, name)?;
-    let local = read.days.checked_mul(DAY).and_then(|it| it.checked_add(read.time));
-    let local = local.ok_or_else(|| format!("timestamp out of range: \"{text}\""))?;
+    let local = at(read.days, read.time).ok_or_else(|| format!("timestamp out of range: \"{text}\""))?;
     match read.zone.filter(|_| zoned) {
         // An offset in a text counts eastwards.
         Some(zone) => zone.instant(local),
@@ -57,8 +43,7 @@ pub(in crate::dialect) fn valid_date(days: Option<i64>) -> Result<i64, Failure> 
 fn read(text: &str, name: &str) -> Result<Read, Failure> {
     let syntax = || format!("invalid input syntax for type {name}: \"{text}\"");
     let range = || format!("date/time field value out of range: \"{text}\"");
-    let mut rest = text.trim();
-    let word = rest.to_ascii_lowercase();
+    let word = trimmed(text).to_ascii_lowercase();
     match word.as_str() {
         "epoch" => return Ok(Read { days: 0, time: 0, zone: Some(Zone::Fixed(0)) }),
         "infinity" | "-infinity" | "+infinity" | "now" | "today" | "tomorrow" | "yesterday" => {
@@ -66,124 +51,53 @@ fn read(text: &str, name: &str) -> Result<Read, Failure> {
         }
         _ => {}
     }
-    let before_christ = word.ends_with(" bc");
-    if before_christ {
-        rest = rest[..rest.len() - 3].trim_end();
-    }
-    let (mut civil, after) = date(rest).ok_or_else(syntax)?;
+    let (body, before_christ) = match word.strip_suffix(" bc") {
+        Some(body) => (trimmed(body), true),
+        None => (word.as_str(), false),
+    };
+    let mut rest = Rest(body.as_bytes());
+    let mut civil = rest.date(Rules::Postgres).ok_or_else(syntax)?;
     if civil.year == 0 {
         return Err(range());
     }
     if before_christ {
         civil.year = 1 - civil.year;
     }
-    if !civil.exists() {
-        return Err(range());
-    }
-    let days = civil.days();
+    let days = civil.existing_days().ok_or_else(range)?;
     if days < FIRST_DAY {
         return Err(format!("{} out of range: \"{text}\"", if name == "date" { "date" } else { "timestamp" }));
     }
-    let separated = after.strip_prefix(['T', 't']).unwrap_or(after);
-    let after = separated.trim_start();
-    if after.is_empty() {
-        return if separated.len() == after.len() && after.len() != rest.len() && !rest.ends_with(['T', 't']) {
-            Ok(Read { days, time: 0, zone: None })
-        } else {
-            Err(syntax())
-        };
-    }
+    let separated = rest.accept(b"t");
+    rest.spaces();
     // A zone may follow the date, too.
-    let (time, after) = match after.bytes().next() {
-        Some(b'0'..=b'9') => time_of_day(after).ok_or_else(syntax)?,
-        _ => (Some(0), after),
+    let time = match rest.0.first() {
+        None if separated => return Err(syntax()),
+        Some(b'0'..=b'9') => rest.clock(Rules::Postgres).map_err(|fault| match fault {
+            Fault::Range => range(),
+            Fault::Syntax | Fault::Excess => syntax(),
+        })?,
+        _ => 0,
     };
-    let time = time.ok_or_else(range)?;
-    let after = after.trim();
-    let zone = match after {
+    rest.spaces();
+    let zone = match &body[body.len() - rest.0.len()..] {
         "" => None,
-        text => Some(match zone::offset(text) {
+        zone => Some(match scan::offset(zone) {
             Some(seconds) => Zone::Fixed(seconds),
-            None if text.starts_with(|it: char| it.is_ascii_alphabetic()) => Zone::named(text)?,
+            None if zone.starts_with(|it: char| it.is_ascii_alphabetic()) => Zone::named(zone)?,
             None => return Err(syntax()),
         }),
     };
     Ok(Read { days, time, zone })
 }
 
-/// `yyyy-mm-dd` or `yyyymmdd` at the start of `text`, and what follows.
-fn date(text: &str) -> Option<(Civil, &str)> {
-    let digits = |it: &str| it.bytes().take_while(u8::is_ascii_digit).count();
-    let year_digits = digits(text);
-    let after = &text[year_digits..];
-    if year_digits == 8 && !after.starts_with('-') {
-        let number = |from: usize, to: usize| text[from..to].parse::<i64>().ok();
-        return Some((Civil { year: number(0, 4)?, month: number(4, 6)?, day: number(6, 8)? }, after));
-    }
-    if !(4..=7).contains(&year_digits) {
-        return None;
-    }
-    let year = text[..year_digits].parse().ok()?;
-    let after = after.strip_prefix('-')?;
-    let month_digits = digits(after);
-    let month = if month_digits <= 2 { after[..month_digits].parse().ok()? } else { return None };
-    let after = after[month_digits..].strip_prefix('-')?;
-    let day_digits = digits(after);
-    let day = if day_digits <= 2 { after[..day_digits].parse().ok()? } else { return None };
-    Some((Civil { year, month, day }, &after[day_digits..]))
-}
-
-/// `h:mm[:ss[.f]]` or `hhmm[ss[.f]]` at the start of `text`, in microseconds unless out of range, and what follows.
-fn time_of_day(text: &str) -> Option<(Option<i64>, &str)> {
-    let end = text.find(|it: char| !(it.is_ascii_digit() || matches!(it, ':' | '.'))).unwrap_or(text.len());
-    let (clock, after) = text.split_at(end);
-    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let parts: Vec<&str> = if whole.contains(':') {
-        whole.split(':').collect()
-    } else if matches!(whole.len(), 4 | 6) {
-        [Some(&whole[..2]), Some(&whole[2..4]), whole.get(4..6)].into_iter().flatten().collect()
-    } else {
-        return None;
-    };
-    if !(2..=3).contains(&parts.len()) || parts.len() == 2 && clock.contains('.') {
-        return None;
-    }
-    if parts.iter().any(|it| it.is_empty() || it.len() > 2) || !fraction.bytes().all(|it| it.is_ascii_digit()) {
-        return None;
-    }
-    let number = |at: usize| parts.get(at).map_or(Some(0), |it| it.parse::<i64>().ok());
-    let (hours, minutes, seconds) = (number(0)?, number(1)?, number(2)?);
-    let fraction: f64 = if fraction.is_empty() { 0.0 } else { format!("0.{fraction}").parse().ok()? };
-    let fraction = (fraction * 1e6).round_ties_even() as i64;
-    let time = hours * HOUR + minutes * MINUTE + seconds * SECOND + fraction;
-    let inside = minutes < 60 && seconds <= 60 && time <= DAY && hours <= 24;
-    Some((inside.then_some(time), after))
-}
-
 /// A date as text.
 pub(in crate::dialect) fn date_text(days: i64) -> String {
-    let (civil, era) = written(days);
-    format!("{:04}-{:02}-{:02}{era}", civil.year, civil.month, civil.day)
+    text_of(|out| write_date(days, Style::Postgres, out))
 }
 
 /// A timestamp as text; `suffix` is its offset.
-pub(in crate::dialect) fn timestamp_text(microseconds: i64, suffix: &str) -> String {
-    let (days, time) = split(microseconds);
-    let (civil, era) = written(days);
-    let (hours, minutes, seconds) = (time / HOUR, time % HOUR / MINUTE, time % MINUTE / SECOND);
-    let mut text =
-        format!("{:04}-{:02}-{:02} {hours:02}:{minutes:02}:{seconds:02}", civil.year, civil.month, civil.day);
-    let fraction = time % SECOND;
-    if fraction != 0 {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ".{}", format!("{fraction:06}").trim_end_matches('0'));
-    }
-    text + suffix + era
-}
-
-fn written(days: i64) -> (Civil, &'static str) {
-    let civil = Civil::of_days(days);
-    if civil.year > 0 { (civil, "") } else { (Civil { year: 1 - civil.year, ..civil }, " BC") }
+pub(in crate::dialect) fn timestamp_text(micros: i64, suffix: &str) -> String {
+    text_of(|out| write_timestamp(micros, Style::Postgres, suffix, out))
 }
 
 /// A timestamp moved by an interval: by its months, then its days, then the rest.
@@ -193,8 +107,7 @@ pub(in crate::dialect) fn moved(microseconds: i64, by: Interval) -> Result<i64, 
         days = Civil::of_days(days).add_months(i64::from(by.months)).days();
     }
     days += i64::from(by.days);
-    let moved =
-        days.checked_mul(DAY).and_then(|it| it.checked_add(time)).and_then(|it| it.checked_add(by.microseconds));
+    let moved = at(days, time).and_then(|it| it.checked_add(by.microseconds));
     moved.filter(|it| it.div_euclid(DAY) >= FIRST_DAY).ok_or_else(|| "timestamp out of range".into())
 }
 

@@ -1,9 +1,9 @@
 //! `extract` and `date_part`: fields of dates, timestamps and intervals as exact numbers.
 
 use super::Failure;
-use super::calendar::{Civil, DAY, EPOCH_JULIAN_DAY, HOUR, MINUTE, SECOND, iso_week, iso_weekday, split};
 use super::interval::Interval;
 use super::unit::Unit;
+use crate::change::text::calendar::{Civil, DAY, EPOCH_JULIAN_DAY, HOUR, MINUTE, SECOND, iso_week, iso_weekday, split};
 
 /// What a field is taken from.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
 //! `date_trunc` and `date_bin`.
 
 use super::Failure;
-use super::calendar::{Civil, DAY, HOUR, MINUTE, SECOND, iso_weekday, split};
 use super::interval::Interval;
 use super::unit::Unit;
+use crate::change::text::calendar::{Civil, DAY, HOUR, MINUTE, SECOND, at, iso_weekday, split};
 
 /// The unit of this name, when a `what` can be cut off to it.
 fn unit(name: &str, what: &str) -> Result<Unit, Failure> {
@@ -40,7 +40,7 @@ pub(in crate::dialect) fn timestamp(name: &str, local: i64, what: &str) -> Resul
         Unit::Century => start((civil.year - 1).div_euclid(100) * 100 + 1, 1),
         _ => start((civil.year - 1).div_euclid(1000) * 1000 + 1, 1),
     };
-    days.checked_mul(DAY).ok_or_else(|| "timestamp out of range".into())
+    at(days, 0).ok_or_else(|| "timestamp out of range".into())
 }
 
 /// An interval, cut off to `name`.

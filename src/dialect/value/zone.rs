@@ -7,7 +7,8 @@ use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::Failure;
-use super::calendar::{Civil, DAY, SECOND, is_leap, iso_weekday, split};
+use crate::change::text::calendar::{Civil, DAY, SECOND, is_leap, iso_weekday, split};
+use crate::change::text::scan;
 
 /// A zone.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +76,7 @@ impl Zone {
             return Ok(Zone::Named(*zone));
         }
         // As in POSIX, a bare offset counts westwards.
-        match offset(&lower) {
+        match scan::offset(&lower) {
             Some(seconds) => Ok(Zone::Fixed(-seconds)),
             None => Err(format!("time zone \"{name}\" not recognized")),
         }
@@ -128,35 +129,6 @@ fn listed(microseconds: i64) -> i64 {
     Civil { year: twin, ..civil }.days() * DAY + time
 }
 
-/// `+h`, `-hh:mm`, `+hhmm`, `+hh:mm:ss`: seconds, with the sign that is written.
-pub(in crate::dialect) fn offset(text: &str) -> Option<i64> {
-    let (sign, digits) = match text.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let number = |it: &str| if it.bytes().all(|it| it.is_ascii_digit()) { it.parse::<i64>().ok() } else { None };
-    let parts: Vec<&str> = if digits.contains(':') {
-        digits.split(':').collect()
-    } else if digits.len() > 2 && digits.is_ascii() {
-        let hours = digits.len() - 2 * ((digits.len() - 1) / 2);
-        let rest = digits.as_bytes()[hours..].chunks(2).filter_map(|it| std::str::from_utf8(it).ok());
-        std::iter::once(&digits[..hours]).chain(rest).collect()
-    } else {
-        vec![digits]
-    };
-    let mut numbers = [0; 3];
-    if parts.len() > 3 {
-        return None;
-    }
-    for (part, number_of) in parts.iter().zip(&mut numbers) {
-        *number_of = number(part)?;
-    }
-    let [hours, minutes, seconds] = numbers;
-    let inside = hours <= 15 && minutes < 60 && seconds < 60;
-    inside.then_some(sign * (hours * 3_600 + minutes * 60 + seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,12 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_offsets() {
+    fn names_that_nobody_knows() {
         assert!(Zone::named("Mars/Olympus").is_err());
-        assert_eq!(offset("+02:30"), Some(9_000));
-        assert_eq!(offset("-0230"), Some(-9_000));
-        assert_eq!(offset("+230"), Some(9_000));
-        assert_eq!(offset("+1"), Some(3_600));
-        assert_eq!(offset("1"), None);
     }
 }

@@ -10,6 +10,9 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::{DataFusionError, Result};
 
 use crate::change;
+use crate::change::text::calendar::SECOND;
+use crate::change::text::decimal;
+use crate::change::text::moment::write_fraction;
 use crate::dialect::interval_text;
 use crate::serve::json;
 
@@ -123,9 +126,7 @@ impl Values {
             Values::Int(it) => json::write_int(it.as_primitive::<Int64Type>().value(at), out),
             Values::UInt(it) => json::write_int(it.as_primitive::<UInt64Type>().value(at), out),
             Values::Float(it) => json::write_float(it.as_primitive::<Float64Type>().value(at), out),
-            Values::Decimal(it, scale) => {
-                json::write_decimal(it.as_primitive::<Decimal128Type>().value(at), *scale, out)
-            }
+            Values::Decimal(it, scale) => decimal::write(it.as_primitive::<Decimal128Type>().value(at), *scale, out),
             Values::WideDecimal(it) => {
                 out.extend_from_slice(it.as_primitive::<Decimal256Type>().value_as_string(at).as_bytes());
             }
@@ -192,15 +193,11 @@ fn write_int_as(value: i64, data_type: change::DataType, out: &mut Vec<u8>) {
     let _ = json::write_datum(change::Datum::Int(value), data_type, out);
 }
 
-// Microseconds first; then, if there are any, the last three digits.
 fn write_nanoseconds(value: i64, zoned: bool, out: &mut Vec<u8>) {
-    let (micros, rest) = (value.div_euclid(1000), value.rem_euclid(1000));
-    if rest == 0 {
-        return write_int_as(micros, timestamp(zoned), out);
-    }
-    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    write_int_as(seconds * 1_000_000, change::DataType::Timestamp, out);
+    let (seconds, nanoseconds) = (value.div_euclid(1_000_000_000), value.rem_euclid(1_000_000_000));
+    write_int_as(seconds * SECOND, change::DataType::Timestamp, out);
+    // The fraction and the zone stand before the closing quote.
     out.pop();
-    out.extend_from_slice(format!(".{fraction:06}{rest:03}").trim_end_matches('0').as_bytes());
+    write_fraction(nanoseconds.unsigned_abs(), 9, out);
     out.extend_from_slice(if zoned { b"Z\"" } else { b"\"" });
 }

@@ -6,10 +6,11 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::failure::problem;
+use crate::change::text::json::Json;
 use crate::change::{DataType, Value, ZONE, counted};
 use crate::dialect::sql_type;
 use crate::serve::problem::Problem;
-use crate::serve::value::{parse_json, unquote};
+use crate::serve::value::parse_json;
 
 /// The most parameters of a statement.
 const MAX_PARAMETERS: usize = 1000;
@@ -137,19 +138,19 @@ fn scalar(value: Value, data_type: DataType) -> ScalarValue {
 /// The value of a parameter whose place does not tell its type.
 fn untyped(json: &str) -> Result<ScalarValue, String> {
     let number = |data_type| parse_json(json, data_type).map(|it| scalar(it, data_type));
-    match json.as_bytes().first() {
-        Some(b'n') => Ok(ScalarValue::Null),
-        Some(b't') => Ok(ScalarValue::Boolean(Some(true))),
-        Some(b'f') => Ok(ScalarValue::Boolean(Some(false))),
-        Some(b'"') => unquote(json).map(|it| ScalarValue::Utf8(Some(it))).ok_or_else(|| "no valid text".into()),
-        Some(b'-' | b'0'..=b'9') if json.contains(['e', 'E']) => number(DataType::Float64),
-        Some(b'-' | b'0'..=b'9') => match json.split_once('.') {
+    match Json::of(json) {
+        Some(Json::Null) => Ok(ScalarValue::Null),
+        Some(Json::Boolean(it)) => Ok(ScalarValue::Boolean(Some(it))),
+        Some(Json::Text(it)) => Ok(ScalarValue::Utf8(Some(it.into_owned()))),
+        Some(Json::Number(it)) if it.contains(['e', 'E']) => number(DataType::Float64),
+        Some(Json::Number(it)) => match it.split_once('.') {
             None => number(DataType::Int64),
             Some((_, fraction)) if fraction.len() <= 38 => {
                 number(DataType::Decimal { precision: 38, scale: fraction.len() as u8 })
             }
             Some(_) => number(DataType::Float64),
         },
-        _ => Err("a parameter is a text, a number, true, false or null".into()),
+        Some(Json::Nested(_)) => Err("a parameter is a text, a number, true, false or null".into()),
+        None => Err("no valid text".into()),
     }
 }

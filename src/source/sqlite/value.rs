@@ -19,17 +19,22 @@ use std::fmt::Write;
 
 use rusqlite::types::ValueRef;
 
-use crate::change::text::calendar::MICROS_PER_DAY;
+use crate::change::text::bytes::write_hex;
+use crate::change::text::calendar::split;
 use crate::change::text::decimal::{self, Excess};
-use crate::change::text::scan::Written;
-use crate::change::text::timestamp::{plain_date, timestamp};
-use crate::change::text::{boolean, epoch, float, integer};
+use crate::change::text::number::{double, integer};
+use crate::change::text::timestamp::plain_date;
+use crate::change::text::{self, Manner, epoch, text_of};
 use crate::change::{Column, DataType, Datum};
 
 /// Error texts of cells outside keys show this much of a value.
 const SHOWN: usize = 64;
 /// Integers up to here are doubles without loss.
 const DENSE: u64 = 1 << 53;
+
+/// Data is rounded to what the column holds, as PostgreSQL does on input; what carries an offset is its instant in UTC, as
+/// SQLite's own functions take it.
+const STORED: Manner = Manner { excess: Excess::Rounded, moved: true };
 
 /// What a column is for, which decides how much freedom its values have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +81,10 @@ fn own_spelling(value: ValueRef<'_>, data_type: DataType) -> Option<Datum<'_>> {
         (DataType::Boolean, ValueRef::Integer(it @ (0 | 1))) => Some(Datum::Boolean(it == 1)),
         (DataType::Int32, ValueRef::Integer(it)) => i32::try_from(it).is_ok().then_some(Datum::Int(it)),
         (DataType::Decimal { precision, scale }, ValueRef::Integer(it)) => {
-            decimal::from_integer(i128::from(it), scale).and_then(|it| decimal::fit(it, precision)).map(Datum::Decimal)
+            decimal::from_integer(it, precision, scale).ok().map(Datum::Decimal)
         }
         (DataType::Decimal { precision, scale }, ValueRef::Real(it)) => {
-            decimal::exact_from_float(it, scale).and_then(|it| decimal::fit(it, precision)).map(Datum::Decimal)
+            decimal::exact_from_float(it, scale).and_then(|it| decimal::fit(it, precision).ok()).map(Datum::Decimal)
         }
         (DataType::Bytes, ValueRef::Blob(it)) => Some(Datum::Bytes(it)),
         (DataType::Date, ValueRef::Text(it)) => std::str::from_utf8(it).ok().and_then(plain_date).map(Datum::Int),
@@ -105,7 +110,7 @@ fn read(value: ValueRef<'_>, data_type: DataType) -> Option<Datum<'_>> {
             whole.then_some(ValueRef::Integer(it as i64)).and_then(|it| own_spelling(it, data_type))
         }
         (DataType::Decimal { precision, scale }, ValueRef::Real(it)) => {
-            decimal::from_float(it, scale).and_then(|it| decimal::fit(it, precision)).map(Datum::Decimal)
+            decimal::from_float(it, precision, scale).ok().map(Datum::Decimal)
         }
         (DataType::Date | DataType::Timestamp | DataType::TimestampTz, ValueRef::Integer(it)) => {
             epoch::from_integer(it).map(|it| instant(it, data_type))
@@ -118,39 +123,27 @@ fn read(value: ValueRef<'_>, data_type: DataType) -> Option<Datum<'_>> {
 }
 
 fn read_text(text: &str, data_type: DataType) -> Option<Datum<'static>> {
-    match data_type {
-        DataType::Boolean => boolean(text).map(Datum::Boolean),
-        DataType::Int32 => integer(text).and_then(|it| i32::try_from(it).ok()).map(|it| Datum::Int(it.into())),
-        DataType::Int64 => integer(text).and_then(|it| i64::try_from(it).ok()).map(Datum::Int),
-        DataType::Float64 => float(text).map(Datum::Float),
-        DataType::Decimal { precision, scale } => {
-            decimal::units(text, scale, Excess::Rounded).and_then(|it| decimal::fit(it, precision)).map(Datum::Decimal)
+    match (text::read(text, data_type, STORED), data_type) {
+        (Ok(datum), _) => Some(datum),
+        (Err(_), DataType::Date | DataType::Timestamp | DataType::TimestampTz) => {
+            number(text).map(|it| instant(it, data_type))
         }
-        DataType::Date => match timestamp(text) {
-            // A day is the one its writer saw on the calendar.
-            Some(written) => Some(Datum::Int(written.day)),
-            None => number(text).map(|it| instant(it, data_type)),
-        },
-        DataType::Timestamp | DataType::TimestampTz => {
-            timestamp(text).and_then(Written::instant).or_else(|| number(text)).map(Datum::Int)
-        }
-        DataType::Text | DataType::Bytes => None,
+        (Err(_), _) => None,
     }
 }
 
 /// An instant in microseconds as a cell.
 fn instant(micros: i64, data_type: DataType) -> Datum<'static> {
-    Datum::Int(if data_type == DataType::Date { micros.div_euclid(MICROS_PER_DAY) } else { micros })
+    Datum::Int(if data_type == DataType::Date { split(micros).0 } else { micros })
 }
 
 /// The instant of a number that a column of text kept as text.
 fn number(text: &str) -> Option<i64> {
-    let text = text.trim_ascii();
-    if let Some(integer) = integer(text) {
-        return i64::try_from(integer).ok().and_then(epoch::from_integer);
+    if let Ok(integer) = integer(text) {
+        return epoch::from_integer(integer);
     }
-    let plain = text.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'-' | b'+'));
-    float(text).filter(|_| plain).and_then(epoch::from_float)
+    let plain = text::trimmed(text).bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b'-' | b'+'));
+    double(text).ok().filter(|_| plain).and_then(epoch::from_float)
 }
 
 /// Begins the hidden text of a value that is no text.
@@ -246,9 +239,7 @@ fn quote(text: &str, limit: usize, out: &mut String) -> std::fmt::Result {
 }
 
 fn hex(bytes: &[u8], limit: usize, out: &mut String) {
-    for byte in bytes.iter().take(limit) {
-        let _ = write!(out, "{byte:02x}");
-    }
+    out.push_str(&text_of(|out| write_hex(&bytes[..bytes.len().min(limit)], out)));
     out.push_str(if bytes.len() > limit { "…" } else { "" });
 }
 
