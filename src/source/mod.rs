@@ -4,6 +4,7 @@
 //! learns through [`Link::durable`] how far its batches are safe with us, so that it may acknowledge them upstream.
 
 mod error;
+mod format;
 pub mod sqlite;
 
 pub use error::SourceError;
