@@ -9,6 +9,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use vantage::address::parse_address;
 use vantage::demo::DemoOptions;
 
+use crate::ask::ServerArgs;
+
 /// Incremental SQL views over many services' data, kept in the process that serves them.
 #[derive(Debug, Parser)]
 #[command(name = "vantage", version, about, propagate_version = true)]
@@ -33,7 +35,9 @@ pub(crate) enum Command {
     /// Show the incremental plan of a view
     Explain(ExplainArgs),
     /// Ask a running server whether it is ready (exit code 0 or 1)
-    Health(HealthArgs),
+    Health(ServerArgs),
+    /// Show the sources of a running server: states, lag, positions
+    Sources(ServerArgs),
 }
 
 #[derive(Debug, Args)]
@@ -112,16 +116,6 @@ pub(crate) struct ExplainArgs {
     pub(crate) views: PathBuf,
     /// The view
     pub(crate) view: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HealthArgs {
-    /// Address the server listens on
-    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address)]
-    pub(crate) listen: SocketAddr,
-    /// The server's bearer token, to learn why it is not ready
-    #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
 }
 
 /// Whether Kubernetes sets this variable in every container, for a service whose name is or begins with "vantage":

@@ -1,5 +1,6 @@
 //! The command line, readable from the top: parse, then one function a command.
 
+mod ask;
 mod cli;
 mod findings;
 
@@ -9,8 +10,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use ask::ServerArgs;
 use clap::Parser;
-use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, HealthArgs, ServeArgs};
+use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, ServeArgs};
 use vantage::catalog::{Catalog, Problem, Table};
 use vantage::change::{Schema, counted};
 use vantage::engine::{Engine, EngineError, EngineOptions, Outline};
@@ -53,7 +55,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Capture(args) => run_capture(&args.action),
         Command::Check(args) => run_check(&args),
         Command::Explain(args) => run_explain(&args),
-        Command::Health(args) => run_health(&args),
+        Command::Health(server) => run_health(&server),
+        Command::Sources(server) => say(&ask::sources(&server)?).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -217,23 +220,9 @@ fn run_explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks a running server whether it is ready, for container health checks.
-fn run_health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
-    use std::io::{Read, Write};
-    let address = args.listen;
-    let mut stream = std::net::TcpStream::connect(address).with_context(|| format!("nothing listens on {address}"))?;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
-    // Without the token the answer is only whether, not why not.
-    let token = args.token.as_ref().map_or(String::new(), |it| format!("Authorization: Bearer {it}\r\n"));
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {address}\r\n{token}\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).with_context(|| format!("what listens on {address} does not answer"))?;
-    let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);
-    say(body.trim())?;
-    // Who shows the right token, or needs none, is told the reasons, of which there may be none.
-    if args.token.is_some() && !body.contains("\"reasons\"") {
-        bail!("the server on {address} does not accept this token");
-    }
-    let ready = answer.split(' ').nth(1) == Some("200");
+fn run_health(server: &ServerArgs) -> anyhow::Result<ExitCode> {
+    let (ready, words) = ask::health(server)?;
+    say(&words)?;
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -271,7 +271,7 @@ impl Decoder {
 
     fn batch(&mut self, source: usize, events: Vec<Event>, phase: Phase) -> Batch {
         self.positions[source] += events.len() as u64;
-        let position = Position { log: format!("generator {source}"), id: self.positions[source], nonce: 0 };
+        let position = Position::whole(format!("generator {source}"), self.positions[source], &[]);
         let covers = Arc::clone(&self.covers[source]);
         Batch { source, events, position, phase, covers, seen_at: Instant::now() }
     }
@@ -331,5 +331,5 @@ fn row<const N: usize>(
     for (cell, column) in cells.iter().zip(schema.columns.iter()) {
         builder.push(*cell, column.data_type);
     }
-    (sources[at], Event { table: *table, row: builder.finish(key) })
+    (sources[at], Event::row(*table, builder.finish(key)))
 }

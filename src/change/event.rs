@@ -11,13 +11,41 @@ use super::row::Row;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableId(pub usize);
 
-/// One fact about one key of a table. A source knows no state, so it does not say what was there before.
+/// One fact about a table. A source knows no state, so it does not say what was there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The table.
     pub table: TableId,
-    /// The row as it is now, in the table's schema, or the tombstone of a key that is gone.
-    pub row: Row,
+    /// What happened to it.
+    pub change: Change,
+}
+
+/// What an event says of its table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Under the row's key there is now this row, in the table's schema; or none, when it is a tombstone. A partial row
+    /// ([`Row::is_partial`]) leaves the columns as they are of which it holds nothing. A row of a log without keys has the
+    /// place in the log for its key, in hidden columns.
+    Row(Row),
+    /// The table is empty now.
+    Emptied,
+}
+
+impl Event {
+    /// The row under its key is now `row`: a row, a partial one, or a tombstone.
+    pub fn row(table: TableId, row: Row) -> Event {
+        Event { table, change: Change::Row(row) }
+    }
+
+    /// There is no row under `key` any more.
+    pub fn gone(table: TableId, key: &[u8]) -> Event {
+        Event::row(table, Row::tombstone(key))
+    }
+
+    /// The table has no rows any more.
+    pub fn emptied(table: TableId) -> Event {
+        Event { table, change: Change::Emptied }
+    }
 }
 
 /// Whole source transactions, as one step of progress of one source.
@@ -25,7 +53,7 @@ pub struct Event {
 pub struct Batch {
     /// Index of the source in the catalog.
     pub source: usize,
-    /// The facts; a later one about the same key replaces an earlier one.
+    /// The facts, in the order in which they happened: a later one about a key replaces an earlier one, or completes it.
     pub events: Vec<Event>,
     /// How far the source is read once these events are applied.
     pub position: Position,
@@ -77,6 +105,19 @@ pub enum SourceHealth {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+impl SourceHealth {
+    /// The state in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            SourceHealth::Connecting => "connecting",
+            SourceHealth::Snapshotting { .. } => "snapshotting",
+            SourceHealth::Streaming => "streaming",
+            SourceHealth::Retrying { .. } => "retrying",
+            SourceHealth::Halted { .. } => "halted",
+        }
+    }
 }
 
 impl fmt::Display for SourceHealth {

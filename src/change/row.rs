@@ -1,20 +1,26 @@
 //! A row: immutable bytes that are shared, never copied, on their way from source to reader.
 //!
 //! ```text
-//! [key length u32][columns u16][flags u8][key][null bits][error bits, only if flagged][slots 8 × columns][tail]
+//! [key length u32][columns u16][flags u8][key][null bits][error bits and left-out bits, only if flagged][slots][tail]
 //! ```
-//! All integers are little-endian; the key is the relation's memcomparable key (see `key`). A slot holds the value
-//! itself, or for variable types and errors the offset (u32) and length (u32) of its bytes in the tail. A tombstone
-//! has a key and nothing else. The format is stored on disk: the golden test must only ever be extended.
+//! All integers are little-endian; the key is the relation's memcomparable key (see `key`). A slot of 8 bytes holds the
+//! value itself, or for variable types and errors the offset (u32) and length (u32) of its bytes in the tail. A tombstone
+//! has a key and nothing else. A partial row says nothing of the columns it leaves out; it is completed before anything
+//! is computed from it, and never stored. The format is stored on disk: the golden test must only ever be extended.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::data_type::{DataType, Datum};
+use super::schema::Schema;
 
 const HEADER: usize = 7;
 const FLAG_ERRORS: u8 = 1;
 const FLAG_TOMBSTONE: u8 = 2;
+const FLAG_PARTIAL: u8 = 4;
+
+/// What stands in a column that no event has given a value yet.
+const NEVER_SENT: &str = "the source has left this value out as unchanged, and no earlier row of this key was sent";
 
 /// One row, or the tombstone of one. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -30,9 +36,9 @@ impl Row {
         Row(bytes.into())
     }
 
-    /// Takes bytes written by [`Row::as_bytes`]; `None` when they cannot be a row.
+    /// Takes bytes written by [`Row::as_bytes`]; `None` when they cannot be a row that was stored.
     pub fn from_bytes(bytes: &[u8]) -> Option<Row> {
-        if bytes.len() < HEADER {
+        if bytes.len() < HEADER || bytes[6] & !(FLAG_ERRORS | FLAG_TOMBSTONE) != 0 {
             return None;
         }
         let row = Row(bytes.into());
@@ -69,6 +75,35 @@ impl Row {
     #[inline]
     pub fn has_errors(&self) -> bool {
         self.0[6] & FLAG_ERRORS != 0
+    }
+
+    /// Whether it leaves columns out: these are as they were.
+    #[inline]
+    pub fn is_partial(&self) -> bool {
+        self.0[6] & FLAG_PARTIAL != 0
+    }
+
+    /// Whether column `index` is left out.
+    pub fn leaves_out(&self, index: usize) -> bool {
+        let bitmap = self.width().div_ceil(8);
+        let before = if self.has_errors() { 2 * bitmap } else { bitmap };
+        self.is_partial() && self.bit(HEADER + self.key_len() + before, index)
+    }
+
+    /// This partial row over the one that was there `before` (which may be partial itself; a tombstone is as none): what
+    /// it leaves out is taken from there, and is an error cell where nothing was there.
+    #[must_use]
+    pub fn over(&self, before: Option<&Row>, schema: &Schema) -> Row {
+        let before = before.filter(|it| !it.is_tombstone());
+        let mut builder = RowBuilder::new();
+        for (index, column) in schema.columns.iter().enumerate() {
+            match if self.leaves_out(index) { before } else { Some(self) } {
+                Some(row) if row.leaves_out(index) => builder.leave_out(),
+                Some(row) => builder.copy(row, index, column.data_type),
+                None => builder.push(Datum::Error(NEVER_SENT), column.data_type),
+            }
+        }
+        builder.finish(self.key())
     }
 
     /// Everything behind the key; equal exactly when all cells are equal (rows of one schema).
@@ -113,7 +148,7 @@ impl Row {
 
     #[inline]
     fn slots(&self) -> usize {
-        let bitmaps = if self.has_errors() { 2 } else { 1 };
+        let bitmaps = 1 + (self.0[6] & (FLAG_ERRORS | FLAG_PARTIAL)).count_ones() as usize;
         HEADER + self.key_len() + bitmaps * self.width().div_ceil(8)
     }
 
@@ -145,6 +180,8 @@ impl fmt::Debug for Row {
 pub struct RowBuilder {
     nulls: Vec<u8>,
     errors: Vec<u8>,
+    /// By column, whether it is left out; empty while none is.
+    left_out: Vec<u8>,
     slots: Vec<u8>,
     tail: Vec<u8>,
     bytes: Vec<u8>,
@@ -214,9 +251,21 @@ impl RowBuilder {
         self.slots.extend_from_slice(&slot.to_le_bytes());
     }
 
+    /// Leaves the next column out, as one that is as it was; the row is a partial one.
+    pub fn leave_out(&mut self) {
+        let index = self.width;
+        self.push(Datum::Null, DataType::Boolean);
+        self.left_out.resize(self.nulls.len(), 0);
+        self.left_out[index / 8] |= 1 << (index % 8);
+    }
+
     /// The row of the cells pushed since the last `finish`, under the encoded `key`.
     pub fn finish(&mut self, key: &[u8]) -> Row {
-        let flags = if self.has_errors { FLAG_ERRORS } else { 0 };
+        let mut flags = if self.has_errors { FLAG_ERRORS } else { 0 };
+        if !self.left_out.is_empty() {
+            flags |= FLAG_PARTIAL;
+            self.left_out.resize(self.nulls.len(), 0);
+        }
         self.bytes.clear();
         self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(&(self.width as u16).to_le_bytes());
@@ -226,10 +275,12 @@ impl RowBuilder {
         if self.has_errors {
             self.bytes.extend_from_slice(&self.errors);
         }
+        self.bytes.extend_from_slice(&self.left_out);
         self.bytes.extend_from_slice(&self.slots);
         self.bytes.extend_from_slice(&self.tail);
         self.nulls.clear();
         self.errors.clear();
+        self.left_out.clear();
         self.slots.clear();
         self.tail.clear();
         self.width = 0;
@@ -248,6 +299,7 @@ impl RowBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::{Column, KeyColumn};
 
     const WIDE: DataType = DataType::Decimal { precision: 38, scale: 2 };
     const NARROW: DataType = DataType::Decimal { precision: 10, scale: 2 };
@@ -276,6 +328,42 @@ mod tests {
                 assert_eq!(row.get(index, *data_type), *datum);
             }
         }
+    }
+
+    #[test]
+    fn a_partial_row_is_completed_by_what_was_before() {
+        let types = [DataType::Int64, DataType::Text, DataType::Text, WIDE];
+        let schema = Schema {
+            columns: types.iter().map(|it| Column::new("c", *it)).collect(),
+            visible: types.len(),
+            key: [KeyColumn::ascending(0)].into(),
+        };
+        let row = |cells: [Option<Datum<'_>>; 4]| {
+            let mut builder = RowBuilder::new();
+            for (cell, data_type) in cells.iter().zip(types) {
+                match cell {
+                    Some(it) => builder.push(*it, data_type),
+                    None => builder.leave_out(),
+                }
+            }
+            builder.finish(b"k")
+        };
+        let (seven, text) = (Some(Datum::Int(7)), |it| Some(Datum::Text(it)));
+        let whole = row([seven, text("big"), Some(Datum::Null), Some(Datum::Error("no number"))]);
+        let patch = row([seven, None, text("new"), None]);
+        assert!(patch.is_partial() && !whole.is_partial());
+        assert_eq!((0..4).map(|it| patch.leaves_out(it)).collect::<Vec<_>>(), [false, true, false, true]);
+        let completed = row([seven, text("big"), text("new"), Some(Datum::Error("no number"))]);
+        assert_eq!(patch.over(Some(&whole), &schema), completed);
+        // Two partial rows in one batch are one, which is completed later.
+        let both = row([seven, None, None, Some(Datum::Decimal(5))]).over(Some(&patch), &schema);
+        assert_eq!(both, row([seven, None, text("new"), Some(Datum::Decimal(5))]));
+        assert_eq!(both.over(Some(&whole), &schema), row([seven, text("big"), text("new"), Some(Datum::Decimal(5))]));
+        let never = Some(Datum::Error(NEVER_SENT));
+        for before in [None, Some(&Row::tombstone(b"k"))] {
+            assert_eq!(patch.over(before, &schema), row([seven, never, text("new"), never]));
+        }
+        assert!(Row::from_bytes(patch.as_bytes()).is_none(), "a partial row is never stored");
     }
 
     #[test]

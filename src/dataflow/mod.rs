@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::change::{Delta, Event, Row, TableId};
+use crate::change::{Change, Delta, Event, Row, TableId};
 use crate::plan::{Graph, NodeId, Operator};
 
 use expression::Scratch;
@@ -168,11 +168,18 @@ impl Dataflow {
     /// One epoch: takes the events in (the last one of a key wins) and gives the deltas of every stored live node,
     /// and of tables always, sorted by key, in topological order. Afterwards the arrangements hold the new state.
     pub fn step(&mut self, events: Vec<Event>) -> Vec<(NodeId, Vec<Delta>)> {
-        for Event { table, row } in events {
+        for Event { table, change } in events {
             if self.events[table.0].is_empty() {
                 self.mark(table.0);
             }
-            self.events[table.0].push(row);
+            match change {
+                Change::Row(row) => self.events[table.0].push(row),
+                Change::Emptied => {
+                    let gone = self.relations[table.0].hashed.rows().map(|it| Row::tombstone(it.key()));
+                    self.events[table.0].clear();
+                    self.events[table.0].extend(gone);
+                }
+            }
         }
         let mut touched = Vec::new();
         while let Some(Reverse(node)) = self.due.pop() {
@@ -206,7 +213,8 @@ impl Dataflow {
     /// The deltas of `node`, in any order.
     fn run(&mut self, node: usize, out: &mut Vec<Delta>) {
         if let Operator::Table(_) = self.graph.nodes[node].operator {
-            table::upsert(&mut self.events[node], &self.relations[node].hashed, out);
+            let schema = &self.graph.nodes[node].schema;
+            table::upsert(&mut self.events[node], &self.relations[node].hashed, schema, out);
             return;
         }
         let operator = &self.graph.nodes[node].operator;

@@ -65,7 +65,7 @@ pub fn settle(
             .map_err(|error| SettleError::Sqlite { source_name: source.name.clone(), error })?;
         loop {
             published.borrow_and_update();
-            let at = board.epoch().positions().get(&source.name).map_or(0, |position| position.id);
+            let at = board.epoch().positions().get(&source.name).map_or(0, |position| position.only().at);
             if at >= wanted {
                 break;
             }

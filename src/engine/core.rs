@@ -12,7 +12,7 @@ use super::recover::{self, CHUNK_ROWS};
 use super::registry::{Notes, Registry, register};
 use super::resnapshot::Resnapshot;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Delta, Event, Phase, Position, RelationId, Row, TableId};
+use crate::change::{Batch, Change, Delta, Event, Phase, Position, RelationId, Row, TableId};
 use crate::dataflow::Dataflow;
 use crate::plan::{Graph, NodeId};
 use crate::store::{Board, Commit, RelationState, Store, StoreError, StoreOptions, StoreStats, Syncer};
@@ -223,7 +223,7 @@ impl Core {
         let keys: Vec<Vec<u8>> = self.dataflow.keys_of(table).map(<[u8]>::to_vec).collect();
         for keys in keys.chunks(CHUNK_ROWS) {
             self.check_stop()?;
-            let gone = keys.iter().map(|key| Event { table, row: Row::tombstone(key) });
+            let gone = keys.iter().map(|key| Event::gone(table, key));
             self.step(Pending { events: gone.collect(), ..Pending::default() })?;
         }
         Ok(())
@@ -235,11 +235,18 @@ impl Core {
             None => events.extend(arrived),
             Some(resnapshot) => {
                 for event in arrived {
-                    if resnapshot.holds(event.table) {
-                        let current = self.dataflow.table_row(event.table, event.row.key());
-                        resnapshot.take(event, current);
-                    } else {
-                        events.push(event);
+                    let table = event.table;
+                    match event.change {
+                        _ if !resnapshot.holds(table) => events.push(event),
+                        Change::Row(row) => {
+                            let current = self.dataflow.table_row(table, row.key());
+                            resnapshot.take(table, row, current, &self.graph.nodes[table.0].schema);
+                        }
+                        // What was said of it before holds no more.
+                        Change::Emptied => {
+                            let keys = self.dataflow.keys_of(table).map(<[u8]>::to_vec).collect();
+                            resnapshot.begin(table, keys);
+                        }
                     }
                 }
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::core::Core;
 use super::options::EngineError;
-use crate::change::{SourceHealth, TableId};
+use crate::change::{Position, SourceHealth, TableId};
 use crate::plan::{Fingerprint, NodeId, Operator};
 use crate::store::{Commit, RelationState};
 
@@ -58,10 +58,10 @@ impl Core {
     }
 
     /// By source, how far what this node is computed from is held.
-    fn positions_below(&self, node: NodeId) -> BTreeMap<String, u64> {
+    fn positions_below(&self, node: NodeId) -> BTreeMap<String, Position> {
         let epoch = self.store.epoch();
         let names = self.below[node.0].iter().map(|it| &self.catalog.sources[self.catalog.tables[it.0].source].name);
-        names.filter_map(|it| Some((it.clone(), epoch.positions().get(it)?.id))).collect()
+        names.filter_map(|it| Some((it.clone(), epoch.positions().get(it)?.clone()))).collect()
     }
 
     /// Whether a stored node would be computed from two states of one source: it reads a table that is not covered, and
@@ -143,12 +143,16 @@ impl Core {
     }
 
     /// By source, where the rows of a complete node stand, as far as the epoch's positions do not say so.
-    fn stands_at(&self, node: NodeId) -> BTreeMap<String, u64> {
+    fn stands_at(&self, node: NodeId) -> BTreeMap<String, Position> {
         if let Some(at) = self.registry.stands_at(&self.graph.nodes[node.0].fingerprint) {
             return at.clone();
         }
         let tables = self.below[node.0].iter().map(|it| &self.graph.nodes[it.0].fingerprint);
-        tables.filter_map(|it| self.registry.stands_at(it)).flatten().map(|(name, id)| (name.clone(), *id)).collect()
+        tables
+            .filter_map(|it| self.registry.stands_at(it))
+            .flatten()
+            .map(|(name, at)| (name.clone(), at.clone()))
+            .collect()
     }
 
     /// What keeps changes from a node: first what a person has to mend.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::options::EngineError;
-use crate::change::RelationId;
+use crate::change::{Position, RelationId};
 use crate::plan::{Fingerprint, Graph};
 use crate::store::{Commit, Store, StoreError};
 
@@ -26,7 +26,7 @@ pub(super) struct Registered {
     /// While changes do not reach it: by source, the position its rows stand at. Everything else stands at the positions
     /// of the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    stands_at: Option<BTreeMap<String, u64>>,
+    stands_at: Option<BTreeMap<String, Position>>,
 }
 
 /// Which relation holds the rows of which sub-plan, and whether they are complete.
@@ -69,7 +69,7 @@ impl Registry {
     }
 
     /// By source, the position the rows stand at, while changes do not reach them.
-    pub(super) fn stands_at(&self, fingerprint: &Fingerprint) -> Option<&BTreeMap<String, u64>> {
+    pub(super) fn stands_at(&self, fingerprint: &Fingerprint) -> Option<&BTreeMap<String, Position>> {
         self.entries.get(fingerprint).and_then(|it| it.stands_at.as_ref())
     }
 
@@ -81,7 +81,7 @@ impl Registry {
     }
 
     /// Records that changes no longer reach the relation; takes effect with the commit that carries `meta`.
-    pub(super) fn set_standing(&mut self, fingerprint: &Fingerprint, at: BTreeMap<String, u64>, meta: &mut Notes) {
+    pub(super) fn set_standing(&mut self, fingerprint: &Fingerprint, at: BTreeMap<String, Position>, meta: &mut Notes) {
         let entry = self.entry_mut(fingerprint);
         entry.stands_at = Some(at);
         meta.push(entry_meta(fingerprint, entry));

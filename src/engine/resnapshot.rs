@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::change::{Event, Row, TableId};
+use crate::change::{Event, Row, Schema, TableId};
 
 /// The tables of one source that are being copied; their copies end together.
 #[derive(Debug, Default)]
@@ -46,16 +46,22 @@ impl Resnapshot {
         self.tables.contains_key(&table)
     }
 
-    /// Takes an event of a held table; `current` is the row we hold under its key.
-    pub(super) fn take(&mut self, event: Event, current: Option<&Row>) {
-        let Some(comparison) = self.tables.get_mut(&event.table) else { return };
-        let key = event.row.key();
-        comparison.unseen.remove(key);
-        let same = if event.row.is_tombstone() { current.is_none() } else { current == Some(&event.row) };
-        if same {
-            comparison.differences.remove(key);
+    /// Takes a row, partial row or tombstone of a held table; `current` is the row we hold under its key.
+    pub(super) fn take(&mut self, table: TableId, row: Row, current: Option<&Row>, schema: &Schema) {
+        let Some(comparison) = self.tables.get_mut(&table) else { return };
+        let named_before = !comparison.unseen.remove(row.key());
+        let row = if row.is_partial() {
+            // What was said of the key last, in this copy or before it.
+            let before = comparison.differences.get(row.key()).or(current.filter(|_| named_before));
+            row.over(before, schema)
         } else {
-            comparison.differences.insert(key.to_vec(), event.row);
+            row
+        };
+        let same = if row.is_tombstone() { current.is_none() } else { current == Some(&row) };
+        if same {
+            comparison.differences.remove(row.key());
+        } else {
+            comparison.differences.insert(row.key().to_vec(), row);
         }
     }
 
@@ -65,7 +71,7 @@ impl Resnapshot {
         let whole = self.tables.into_iter().filter(|it| covers.contains(&it.0));
         let changes = whole.flat_map(|(table, comparison)| {
             let gone = comparison.unseen.into_iter().map(|key| Row::tombstone(&key));
-            comparison.differences.into_values().chain(gone).map(move |row| Event { table, row })
+            comparison.differences.into_values().chain(gone).map(move |row| Event::row(table, row))
         });
         changes.collect()
     }

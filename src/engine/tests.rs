@@ -53,11 +53,13 @@ fn upsert(table: TableId, id: i64, a: i64) -> Event {
     schema().encode_key(|it| cells[it], &mut key);
     let mut builder = RowBuilder::new();
     cells.iter().for_each(|it| builder.push(*it, DataType::Int64));
-    Event { table, row: builder.finish(&key) }
+    Event::row(table, builder.finish(&key))
 }
 
 fn delete(table: TableId, id: i64) -> Event {
-    Event { table, row: Row::tombstone(upsert(table, id, 0).row.key()) }
+    let mut key = Vec::new();
+    schema().encode_key(|_| Datum::Int(id), &mut key);
+    Event::gone(table, &key)
 }
 
 fn apply(core: &mut Core, phase: Phase, events: Vec<Event>) {
@@ -66,7 +68,7 @@ fn apply(core: &mut Core, phase: Phase, events: Vec<Event>) {
 
 /// A batch up to a position that covers these tables.
 fn stream(core: &mut Core, id: u64, covers: &[TableId], phase: Phase, events: Vec<Event>) {
-    let position = Position { log: "log".into(), id, nonce: 0 };
+    let position = Position::whole("log", id, &[]);
     core.apply(vec![Batch { source: 0, events, position, phase, covers: covers.into(), seen_at: Instant::now() }])
         .unwrap();
 }
@@ -187,7 +189,7 @@ fn state(core: &Core, name: &str) -> RelationState {
 fn stands_at(core: &Core, name: &str) -> Option<u64> {
     match state(core, name) {
         RelationState::Live => None,
-        RelationState::Stale { stands_at, .. } => Some(stands_at["shop"]),
+        RelationState::Stale { stands_at, .. } => Some(stands_at["shop"].only().at),
         other => panic!("{name}: {other:?}"),
     }
 }

@@ -20,7 +20,6 @@ use super::problem::Problem;
 use super::route::{LABELS, Route};
 use super::router::App;
 use super::sql::Load;
-use crate::change::SourceHealth;
 
 /// Upper bounds in nanoseconds: keyed reads take microseconds, statements up to their time-out.
 const BUCKETS_NS: [u64; 14] = [
@@ -226,13 +225,7 @@ fn board(app: &App, registry: &mut Registry) {
             lag.get_or_create(&labels).set(millis as f64 / 1000.0);
         }
         events.get_or_create(&labels).inc_by(source.events.load(Ordering::Relaxed));
-        let state = match &*source.health.read().unwrap_or_else(|it| it.into_inner()) {
-            SourceHealth::Connecting => "connecting",
-            SourceHealth::Snapshotting { .. } => "snapshotting",
-            SourceHealth::Streaming => "streaming",
-            SourceHealth::Retrying { .. } => "retrying",
-            SourceHealth::Halted { .. } => "halted",
-        };
+        let state = source.health.read().unwrap_or_else(|it| it.into_inner()).word();
         source_state.get_or_create(&StateLabels { name: source.name.clone(), state }).set(1);
     }
     let lag_help = "How far the published epoch may be behind the source";

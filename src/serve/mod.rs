@@ -6,6 +6,7 @@
 //! | route | answer |
 //! |---|---|
 //! | `GET /v1/views` | what is served, with columns, keys, indexes and states |
+//! | `GET /v1/sources` | how each source is doing and how far it is read |
 //! | `GET /v1/schema/{view}` | one of them |
 //! | `GET /v1/views/{view}?col=op.value&select=…&order=…&limit=…&cursor=…` | rows, as a JSON array |
 //! | `GET /v1/views/{view}/{key}` | one row; a composite key is written with commas, each part percent-encoded |
@@ -36,6 +37,7 @@ mod router;
 mod served;
 mod shown;
 mod snapshot;
+mod sources;
 mod sql;
 mod transit;
 mod value;

@@ -7,6 +7,7 @@ use axum::http::Method;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
     Views,
+    Sources,
     Schema(&'a str),
     List(&'a str),
     Row(&'a str, &'a str),
@@ -20,7 +21,7 @@ pub(crate) enum Route<'a> {
 }
 
 /// The routes by [`Route::number`], as metrics name them.
-pub(crate) const LABELS: [&str; 10] = [
+pub(crate) const LABELS: [&str; 11] = [
     "/v1/views",
     "/v1/schema/{view}",
     "/v1/views/{view}",
@@ -30,6 +31,7 @@ pub(crate) const LABELS: [&str; 10] = [
     "/metrics",
     "/livez",
     "/readyz",
+    "/v1/sources",
     "other",
 ];
 
@@ -46,6 +48,7 @@ impl<'a> Route<'a> {
         }
         match path {
             "/v1/views" => Route::Views,
+            "/v1/sources" => Route::Sources,
             "/v1/sql" => Route::Sql,
             "/metrics" => Route::Metrics,
             "/livez" => Route::Livez,
@@ -69,7 +72,8 @@ impl<'a> Route<'a> {
             Route::Metrics => 6,
             Route::Livez => 7,
             Route::Readyz => 8,
-            Route::Other => 9,
+            Route::Sources => 9,
+            Route::Other => 10,
         }
     }
 

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::route::Route;
 use super::served::Directory;
 use super::transit::{Share, Transit};
-use super::{accept, batch, describe, health, list, metrics, percent, read, sql, wait};
+use super::{accept, batch, describe, health, list, metrics, percent, read, sources, sql, wait};
 use crate::store::Board;
 
 /// How many bytes of request bodies there may be, small ones not counted.
@@ -191,6 +191,7 @@ pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Respo
         route if !route.takes(&asked.head.method) => Err(no_method(asked.head, route)),
         Route::List(view) | Route::Row(view, _) | Route::Batch(view) => rows(app, asked, view, body).await,
         Route::Views => app.place().and_then(|_place| describe::views(app)),
+        Route::Sources => app.place().and_then(|_place| sources::sources(app)),
         Route::Schema(view) => app.place().and_then(|_place| describe::schema(app, &decoded(view)?)),
         // What is large and rare lies apart, so that a read by key need not move it along.
         Route::Sql => Box::pin(sql::post(app, asked.head, body)).await,
@@ -229,8 +230,8 @@ fn decoded(view: &str) -> Result<Cow<'_, str>, Problem> {
 fn no_route(head: &Parts) -> Problem {
     let detail = format!("there is nothing at the path \"{}\"", head.uri.path());
     Problem::new(StatusCode::NOT_FOUND, "42P01", detail).hint(
-        "there are /v1/views, /v1/views/{view}, /v1/views/{view}/{key}, /v1/schema/{view}, /v1/sql, /livez, /readyz and \
-         /metrics; a key with a slash in it is written with %2F",
+        "there are /v1/views, /v1/views/{view}, /v1/views/{view}/{key}, /v1/schema/{view}, /v1/sources, /v1/sql, /livez, \
+         /readyz and /metrics; a key with a slash in it is written with %2F",
     )
 }
 

@@ -14,7 +14,7 @@ use super::json;
 use super::problem::Problem;
 use super::snapshot::Origin;
 use crate::catalog::{Relation, View, did_you_mean};
-use crate::change::{Column, Datum, KeyColumn, Row};
+use crate::change::{Column, Datum, KeyColumn, Position, Row};
 use crate::store::{Board, Epoch, RelationState, SharedState, Unplanned};
 
 /// How many columns tell which row a message is about, where it has no key to ask for.
@@ -135,7 +135,7 @@ pub(crate) struct Standing {
     /// Why it is stale; absent when it is not.
     pub(crate) reason: Option<String>,
     /// By source, the position the rows stand at, where the epoch is further.
-    pub(crate) stands_at: BTreeMap<String, u64>,
+    pub(crate) stands_at: BTreeMap<String, Position>,
 }
 
 impl Standing {
@@ -143,8 +143,11 @@ impl Standing {
     pub(crate) fn with(mut self, other: Standing) -> Standing {
         self.reason = self.reason.or(other.reason);
         for (source, at) in other.stands_at {
-            let known = self.stands_at.entry(source).or_insert(at);
-            *known = at.min(*known);
+            let earlier = match self.stands_at.remove(&source) {
+                Some(known) => known.earlier(&at),
+                None => at,
+            };
+            self.stands_at.insert(source, earlier);
         }
         self
     }

@@ -13,6 +13,7 @@ use axum::response::Response;
 use super::problem::Problem;
 use super::read::header_value;
 use super::served::{Served, Standing};
+use crate::change::Position;
 use crate::store::{Board, Epoch};
 
 pub(crate) static EPOCH: HeaderName = HeaderName::from_static("vantage-epoch");
@@ -55,9 +56,8 @@ impl Snapshot {
     }
 
     /// How far what is read includes this source.
-    pub(crate) fn position(&self, source: &str) -> Option<u64> {
-        let epoch = || self.epoch.positions().get(source).map(|it| it.id);
-        self.standing.stands_at.get(source).copied().or_else(epoch)
+    pub(crate) fn position(&self, source: &str) -> Option<&Position> {
+        self.standing.stands_at.get(source).or_else(|| self.epoch.positions().get(source))
     }
 
     /// How far the epoch may be behind `sources` by now, in milliseconds; `None` when one has not been copied yet, or when
@@ -131,10 +131,10 @@ impl Origin {
         let mut positions = String::new();
         for name in sources.iter().filter_map(|at| board.sources().get(*at)).map(|it| &it.name) {
             // A source that was not read yet is left out.
-            if let Some(position) = snapshot.position(name) {
+            for mark in snapshot.position(name).iter().flat_map(|it| it.marks()) {
                 let comma = if positions.is_empty() { "" } else { "," };
                 // Writing to a String cannot fail.
-                let _ = write!(positions, "{comma}{name}@{position}");
+                let _ = write!(positions, "{comma}{name}@{mark}");
             }
         }
         let (epoch, positions) = (header_value(format!("{incarnation}-{number}")), header_value(positions));

@@ -6,12 +6,13 @@ use std::sync::{Arc, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use serde::Serializer;
 use tokio::sync::watch;
 
 use super::epoch::Epoch;
 use super::stats::StoreStats;
 use crate::catalog::{Relation, View};
-use crate::change::{SourceHealth, counted};
+use crate::change::{Position, SourceHealth, counted};
 
 /// How a relation is doing, and with it whether it may be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -36,14 +37,19 @@ pub enum RelationState {
         /// What is wrong and what to do.
         reason: String,
         /// By source, the position its rows stand at, where the published epoch is further.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        stands_at: BTreeMap<String, u64>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "as_texts")]
+        stands_at: BTreeMap<String, Position>,
     },
     /// It cannot be built before a person mends something; that is noticed without a restart.
     Failed {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+/// Positions as readers know them from headers.
+fn as_texts<S: Serializer>(positions: &BTreeMap<String, Position>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(positions.iter().map(|(source, position)| (source, position.to_string())))
 }
 
 impl Default for RelationState {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 
 /// The format this version reads and writes.
-pub(super) const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 3;
 
 /// What `vantage.json` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

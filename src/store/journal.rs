@@ -2,21 +2,24 @@
 //!
 //! ```text
 //! [format u8][checksum u64 of what follows][epoch u64][incarnation u64]
-//! [count u32] × (name, log, id u64, nonce i64)          changed positions
+//! [count u32] × position                                changed positions
 //! [count u32] × (key, present u8, value if present)     changed meta
 //! [count u32] × (relation u32, row)                     changed rows and tombstones
 //! ```
-//! Integers are little-endian; names, logs, keys, values and rows are a u32 length and bytes. The
+//! A position is the source's name, the log, the notation (u8: 0 number, 1 LSN) and, behind a count (u32), its parts:
+//! name, place u64 and, behind a count (u32), the witness (i64 each). Integers are little-endian; names, logs, keys, values and rows are a u32 length and bytes. The
 //! format is stored on disk: the golden test must only ever be extended. An entry that cannot be read back exactly
 //! is a named error, it is never skipped.
 
-use crate::change::{Position, RelationId, Row};
+use std::collections::BTreeMap;
+
+use crate::change::{Notation, Place, Position, RelationId, Row};
 
 use super::checksum::checksum;
 use super::error::StoreError;
 use super::log::FRAME;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEADER: usize = 9;
 
 /// Everything one epoch changes.
@@ -39,9 +42,7 @@ pub(super) fn encode(epoch: u64, incarnation: u64, commit: &Commit, out: &mut Ve
     put_u32(commit.positions.len(), out);
     for (name, position) in &commit.positions {
         put_bytes(name.as_bytes(), out);
-        put_bytes(position.log.as_bytes(), out);
-        out.extend_from_slice(&position.id.to_le_bytes());
-        out.extend_from_slice(&position.nonce.to_le_bytes());
+        put_position(position, out);
     }
     put_u32(commit.meta.len(), out);
     for (key, value) in &commit.meta {
@@ -83,6 +84,21 @@ pub(super) fn decode(last: u64, entry: &[u8]) -> Result<Entry, StoreError> {
     reader.entry().ok_or_else(|| corrupt("is malformed"))
 }
 
+fn put_position(position: &Position, out: &mut Vec<u8>) {
+    put_bytes(position.log.as_bytes(), out);
+    out.push(match position.notation {
+        Notation::Number => 0,
+        Notation::Lsn => 1,
+    });
+    put_u32(position.parts.len(), out);
+    for (part, place) in &position.parts {
+        put_bytes(part.as_bytes(), out);
+        out.extend_from_slice(&place.at.to_le_bytes());
+        put_u32(place.witness.len(), out);
+        place.witness.iter().for_each(|it| out.extend_from_slice(&it.to_le_bytes()));
+    }
+}
+
 fn put_u32(value: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&(value as u32).to_le_bytes());
 }
@@ -101,8 +117,7 @@ impl<'a> Reader<'a> {
         let (epoch, incarnation) = (self.u64()?, self.u64()?);
         let mut commit = Commit::default();
         for _ in 0..self.u32()? {
-            let (name, log) = (self.text()?, self.text()?);
-            commit.positions.push((name, Position { log, id: self.u64()?, nonce: self.u64()? as i64 }));
+            commit.positions.push((self.text()?, self.position()?));
         }
         for _ in 0..self.u32()? {
             let key = self.text()?;
@@ -118,6 +133,25 @@ impl<'a> Reader<'a> {
             commit.rows.push((relation, Row::from_bytes(self.bytes()?)?));
         }
         self.rest.is_empty().then_some(Entry { epoch, incarnation, commit })
+    }
+
+    fn position(&mut self) -> Option<Position> {
+        let log = self.text()?;
+        let notation = match self.take(1)? {
+            [0] => Notation::Number,
+            [1] => Notation::Lsn,
+            _ => return None,
+        };
+        let mut position = Position { log, notation, parts: BTreeMap::new() };
+        for _ in 0..self.u32()? {
+            let (part, at) = (self.text()?, self.u64()?);
+            let mut witness = Vec::new();
+            for _ in 0..self.u32()? {
+                witness.push(self.u64()? as i64);
+            }
+            position.parts.insert(part, Place { at, witness });
+        }
+        Some(position)
     }
 
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -151,7 +185,7 @@ mod tests {
     fn sample() -> Commit {
         Commit {
             rows: vec![(RelationId(3), Row::tombstone(b"k"))],
-            positions: vec![("s".into(), Position { log: "L".into(), id: 5, nonce: -1 })],
+            positions: vec![("s".into(), Position { notation: Notation::Lsn, ..Position::whole("L", 5, &[-1]) })],
             meta: vec![("a".into(), Some(vec![9])), ("b".into(), None)],
         }
     }
@@ -162,14 +196,15 @@ mod tests {
         encode(258, 2, &sample(), &mut entry);
         let body = [
             &[2u8, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0][..],
-            &[1, 0, 0, 0, 1, 0, 0, 0, b's', 1, 0, 0, 0, b'L', 5, 0, 0, 0, 0, 0, 0, 0],
+            &[1, 0, 0, 0, 1, 0, 0, 0, b's', 1, 0, 0, 0, b'L', 1, 1, 0, 0, 0],
+            &[0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0],
             &[255; 8],
             &[2, 0, 0, 0, 1, 0, 0, 0, b'a', 1, 1, 0, 0, 0, 9, 1, 0, 0, 0, b'b', 0],
             &[1, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, b'k'],
         ]
         .concat();
         let entry = &entry[FRAME..];
-        assert_eq!(entry[0], 1);
+        assert_eq!(entry[0], 2);
         assert_eq!(entry[9..], body);
         assert_eq!(entry[1..9], checksum(&body).to_le_bytes());
     }

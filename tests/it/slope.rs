@@ -124,7 +124,7 @@ fn schema(table: &Table) -> Schema {
 }
 
 fn batch(events: Vec<Event>, phase: Phase, id: u64) -> Batch {
-    let position = Position { log: "slope".into(), id, nonce: 0 };
+    let position = Position::whole("slope", id, &[]);
     let covers = (0..5).map(TableId).collect();
     Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() }
 }
@@ -141,7 +141,7 @@ impl Shop {
         schema.encode_key(|index| cells[index], &mut key);
         cells.iter().enumerate().for_each(|(index, cell)| self.builder.push(*cell, schema.data_type(index)));
         let row: Row = self.builder.finish(&key);
-        Event { table: TableId(table), row }
+        Event::row(TableId(table), row)
     }
 
     fn everything(&mut self, products: i64) -> Vec<Event> {

@@ -1,5 +1,6 @@
 //! Every operator against a naive recomputation, after every step of seeded random changes.
 
+mod events;
 mod naive;
 mod plans;
 
@@ -52,8 +53,11 @@ fn random_events(graph: &Graph, tables: usize, random: &mut SmallRng) -> Vec<Eve
     let mut event = || {
         let table = random.random_range(0..tables);
         let row = random_row(&graph.nodes[table].schema, random);
-        let row = if random.random_bool(0.35) { Row::tombstone(row.key()) } else { row };
-        Event { table: TableId(table), row }
+        match random.random_range(0..100) {
+            0 => Event::emptied(TableId(table)),
+            1..36 => Event::gone(TableId(table), row.key()),
+            _ => Event::row(TableId(table), row),
+        }
     };
     (0..count).map(|_| event()).collect()
 }

@@ -253,7 +253,7 @@ pub(super) fn publish(board: &Board, number: u64, position: u64, rows: Vec<(Rela
 
 /// Publishes an epoch with sources at these positions.
 pub(super) fn publish_at(board: &Board, number: u64, positions: &[(&str, u64)], rows: Vec<(RelationId, Row)>) {
-    let position = |(name, id): &(&str, u64)| ((*name).into(), Position { log: "log".into(), id: *id, nonce: 1 });
+    let position = |(name, id): &(&str, u64)| ((*name).into(), Position::whole("log", *id, &[1]));
     let positions: BTreeMap<String, Position> = positions.iter().map(position).collect();
     board.publish(Arc::new(Epoch::for_tests(number, positions, rows)));
 }

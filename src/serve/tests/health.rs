@@ -7,9 +7,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::fixture::{Server, publish, read_answer, shop};
-use crate::change::SourceHealth;
+use crate::change::{Notation, Place, Position, SourceHealth};
 use crate::serve::{ServeError, ServeOptions};
-use crate::store::{Board, RelationState};
+use crate::store::{Board, Epoch, RelationState};
 
 #[tokio::test]
 async fn readiness_names_every_reason() {
@@ -141,6 +141,60 @@ async fn a_read_waits_for_what_was_written() {
     }
     let bad = [("Vantage-After", "catalog@1"), ("Vantage-Timeout-Ms", "soon")];
     server.get_with("/v1/views/products/1", &bad).await.assert_problem(400, "22023");
+}
+
+#[tokio::test]
+async fn sources_are_told_with_positions_and_reasons() {
+    let server = Server::start().await;
+    *server.board.sources()[1].health.write().unwrap() = SourceHealth::Halted { reason: "no such luck".into() };
+    let answer = server.get("/v1/sources").await;
+    let sources: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((&sources[0]["name"], &sources[0]["positions"]), (&json!("catalog"), &json!(["catalog@17"])));
+    assert_eq!(sources[1]["status"], json!({ "state": "halted", "reason": "no such luck" }));
+    assert_eq!((&sources[1]["positions"], &sources[1]["lag_ms"]), (&json!([]), &json!(null)));
+    server.ask("POST", "/v1/sources", &[], "{}").await.assert_problem(405, "25006");
+}
+
+#[tokio::test]
+async fn a_read_waits_for_the_parts_it_names() {
+    let server = Server::start().await;
+    let publish = |number, parts: &[(&str, u64)]| {
+        let parts = parts.iter().map(|it| (it.0.to_string(), Place { at: it.1, ..Place::default() })).collect();
+        let partitioned = Position { log: "cluster".into(), notation: Notation::Number, parts };
+        let journal = Position { notation: Notation::Lsn, ..Position::whole("system", 0x16B_3748, &[]) };
+        let positions = [("catalog".to_string(), partitioned), ("pricing".to_string(), journal)].into();
+        server.board.publish(std::sync::Arc::new(Epoch::for_tests(number, positions, Vec::new())));
+    };
+    publish(2, &[("0", 1842), ("1", 7)]);
+    let read = async |after: &str| {
+        let headers = [("Vantage-After", after), ("Vantage-Timeout-Ms", "0")];
+        server.get_with("/v1/views/products", &headers).await
+    };
+    for included in ["catalog@0:1842", "catalog@1:7,catalog@0:5", "pricing@0/16B3748, catalog@1:0", "pricing@0/0"] {
+        assert_eq!(read(included).await.status, 200, "{included}");
+    }
+    let all = read("catalog@0:1").await;
+    assert_eq!(all.header("vantage-positions"), "catalog@0:1842,catalog@1:7");
+    let late = [
+        ("catalog@0:1842,catalog@1:8", "catalog is at 1:7, not yet at 1:8"),
+        ("pricing@1/0", "pricing is at 0/16B3748, not yet at 1/0"),
+        ("catalog@2:1", "catalog has no part 2 yet"),
+    ];
+    for (after, detail) in late {
+        let answer = read(after).await;
+        answer.assert_problem(503, "57P03");
+        assert!(answer.body.contains(detail), "{after}: {}", answer.body);
+    }
+    for (after, form) in
+        [("catalog@17", "catalog@0:1842"), ("pricing@17", "pricing@0/16B3748"), ("pricing@0:1/2", "pricing@0/16B")]
+    {
+        let answer = read(after).await;
+        answer.assert_problem(400, "22023");
+        assert!(answer.body.contains(&format!("a position of that source is like {form}")), "{after}: {}", answer.body);
+    }
+    // A log may get another part.
+    publish(3, &[("0", 1842), ("1", 7), ("2", 1)]);
+    assert_eq!(read("catalog@2:1").await.status, 200);
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use rusqlite::Connection;
 use super::capture::{TableState, state_of};
 use super::fault::{Fault, is_statements};
 use super::fit::misfit;
-use super::log::{self, VERSION};
+use super::log::{self, Head, VERSION};
 use super::reader::Reader;
 use super::shape::Shape;
-use crate::change::TableId;
+use crate::change::{Position, TableId};
 use crate::source::{SourceSpec, TableSpec};
 
 /// The verified shape of what is followed.
@@ -159,10 +159,19 @@ impl Layout {
         Ok(())
     }
 
-    /// The identity of the log that positions carry: with the count of schema changes, so that a change made while
-    /// nobody looked is noticed.
-    pub(super) fn log(&self) -> String {
-        format!("{}/{}", self.uuid, self.schema_version)
+    /// The position at a line of the log. It carries the line's nonce, which tells a re-used id from the one that was
+    /// read, and the count of schema changes, so that a change made while nobody looked is noticed.
+    pub(super) fn position(&self, head: Head) -> Position {
+        Position::whole(&self.uuid, head.id as u64, &[head.nonce, self.schema_version])
+    }
+
+    /// The line of the log and the count of schema changes that [`Layout::position`] put into a position.
+    pub(super) fn read_position(position: &Position) -> (Head, i64) {
+        let place = position.only();
+        let [nonce, schema_version] = place.witness[..] else {
+            unreachable!("a position in a change log carries a nonce and a count of schema changes")
+        };
+        (Head { id: place.at as i64, nonce }, schema_version)
     }
 
     /// The reader of a table that is followed.

@@ -125,7 +125,7 @@ impl Reader {
             let built = self.row(row, self.cursor, builder, &mut scratch)?;
             count += 1;
             bytes += built.as_bytes().len();
-            events.push(Event { table: self.table, row: built });
+            events.push(Event::row(self.table, built));
             if count >= CHUNK_ROWS || bytes >= CHUNK_BYTES {
                 let cursor = (0..self.cursor).map(|it| row.get_ref(it).map(Stored::from));
                 return cursor.collect::<rusqlite::Result<_>>().map(Some);
@@ -176,9 +176,9 @@ impl Reader {
             encode_datum(datum, *part, column.collation, &mut scratch.key);
         }
         if row.as_ref().is_none_or(|it| it.key() != scratch.key) {
-            events.push(Event { table: self.table, row: Row::tombstone(&scratch.key) });
+            events.push(Event::gone(self.table, &scratch.key));
         }
-        events.extend(row.map(|row| Event { table: self.table, row }));
+        events.extend(row.map(|row| Event::row(self.table, row)));
     }
 }
 

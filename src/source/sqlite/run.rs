@@ -98,7 +98,7 @@ pub(super) struct Life {
 
 impl Life {
     fn new(spec: &SourceSpec, position: Position) -> Life {
-        let needs_copy = |it: &&TableSpec| it.copy || position.log.is_empty();
+        let needs_copy = |it: &&TableSpec| it.copy || position.is_unread();
         let (pending, covered): (Vec<_>, Vec<_>) = spec.tables.iter().partition(needs_copy);
         let ids = |tables: Vec<&TableSpec>| tables.into_iter().map(|it| it.table).collect();
         Life {
@@ -282,7 +282,7 @@ impl<'a> Follower<'a> {
 
     /// Sends what a look found up to the end of the log; nothing, when nothing is new.
     fn send_consistent(&mut self, link: &Link, events: Vec<Event>, head: Head, seen_at: Instant) -> Result<(), Fault> {
-        let position = Position { log: self.layout.log(), id: head.id as u64, nonce: head.nonce };
+        let position = self.layout.position(head);
         let covers: BTreeSet<TableId> = self.layout.covers.iter().copied().collect();
         let copied = !self.life.pending.is_disjoint(&covers);
         if !events.is_empty() || position != self.life.position || copied || covers != self.life.covered {
@@ -300,17 +300,14 @@ impl<'a> Follower<'a> {
     /// Where to read on: at the old position when this is the log it belongs to, else behind a new copy.
     fn resume(&mut self, link: &Link) -> Result<Head, Fault> {
         let position = &self.life.position;
-        if position.log.is_empty() {
+        if position.is_unread() {
             return self.copy_all(link, None);
         }
-        let Some((_, version)) = position.log.rsplit_once('/').filter(|it| it.0 == self.layout.uuid) else {
+        if position.log != self.layout.uuid {
             return self.copy_all(link, Some("the change log was created anew".into()));
-        };
-        let doubtful = match version.parse() {
-            Ok(version) => self.layout.doubtful_since(version),
-            Err(_) => self.layout.covers.to_vec(),
-        };
-        let head = Head { id: position.id as i64, nonce: position.nonce };
+        }
+        let (head, schema_version) = Layout::read_position(position);
+        let doubtful = self.layout.doubtful_since(schema_version);
         let copy: BTreeSet<TableId> = self.life.to_copy(&self.layout).into_iter().chain(doubtful).collect();
         if !copy.is_empty() {
             self.copy(link, &Vec::from_iter(copy))?;

@@ -35,7 +35,7 @@ pub(super) fn commit_of(seed: u64, number: u64) -> Commit {
     }
     let mut rows: Vec<_> = rows.into_iter().map(|((relation, _), row)| (relation, row)).collect();
     rows.shuffle(&mut rng);
-    let position = |log: &str| Position { log: log.to_owned(), id: number, nonce: -(number as i64) };
+    let position = |log: &str| Position::whole(log, number, &[-(number as i64)]);
     let mut positions = vec![("orders".to_owned(), position("a"))];
     if number.is_multiple_of(3) {
         positions.push(("stock".to_owned(), position("b")));

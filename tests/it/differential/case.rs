@@ -161,7 +161,7 @@ impl Case<'_> {
 
     fn apply(&mut self, events: Vec<Event>, phase: Phase) {
         self.position += 1;
-        let position = Position { log: "case".into(), id: self.position, nonce: 0 };
+        let position = Position::whole("case", self.position, &[]);
         let covers = (0..self.tables.len()).map(TableId).collect();
         let batch = Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() };
         self.core.apply(vec![batch]).expect("apply");

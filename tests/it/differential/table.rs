@@ -303,7 +303,7 @@ impl Table {
                 let values: Vec<String> = row.iter().map(|it| it.literal()).collect();
                 statements.push(format!("INSERT INTO {} VALUES ({})", self.name, values.join(", ")));
             }
-            events.push(Event { table: id, row: encoded(&schema, number, cells) });
+            events.push(Event::row(id, encoded(&schema, number, cells)));
         }
     }
 

@@ -244,7 +244,7 @@ fn planned(directory: &Path, schema: &Schema, views: &str) -> Result<(Catalog, G
 }
 
 fn apply(core: &mut Core, id: u64, events: Vec<Event>, phase: Phase) {
-    let position = Position { log: "functions".into(), id, nonce: 0 };
+    let position = Position::whole("functions", id, &[]);
     let covers = [TableId(0)].into();
     core.apply(vec![Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() }]).expect("apply");
 }
@@ -271,7 +271,7 @@ fn rows(postgres: &mut Session, schema: &Schema) -> Vec<Event> {
         cells.iter().enumerate().for_each(|(at, it)| builder.push(it.as_datum(), schema.data_type(at)));
         let mut key = Vec::new();
         schema.encode_key(|at| cells[at].as_datum(), &mut key);
-        Event { table: TableId(0), row: builder.finish(&key) }
+        Event::row(TableId(0), builder.finish(&key))
     };
     answer.rows.iter().map(event).collect()
 }

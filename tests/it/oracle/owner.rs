@@ -89,9 +89,9 @@ impl Owner {
             let before = &self.seen[index];
             let id = TableId(index);
             let gone = before.keys().filter(|key| !now.contains_key(*key));
-            events.extend(gone.map(|key| Event { table: id, row: Row::tombstone(key) }));
+            events.extend(gone.map(|key| Event::gone(id, key)));
             let changed = now.iter().filter(|(key, row)| before.get(*key) != Some(row));
-            events.extend(changed.map(|(_, row)| Event { table: id, row: row.clone() }));
+            events.extend(changed.map(|(_, row)| Event::row(id, row.clone())));
             self.seen[index] = now;
         }
         events

@@ -322,7 +322,7 @@ impl Case<'_> {
 
     fn batch(&mut self, events: Vec<Event>, phase: Phase) -> Batch {
         self.position += 1;
-        let position = Position { log: "case".into(), id: self.position, nonce: 0 };
+        let position = Position::whole("case", self.position, &[]);
         let covers = (0..self.tables.len()).map(TableId).collect();
         Batch { source: 0, events, position, phase, covers, seen_at: Instant::now() }
     }
@@ -335,7 +335,7 @@ impl Case<'_> {
     fn check(&mut self, core: &Core) {
         let epoch = core.board().epoch();
         let relations = core.board().relations();
-        assert_eq!(epoch.positions().get("owner").map(|it| it.id), Some(self.position), "position of the epoch");
+        assert_eq!(epoch.positions().get("owner").map(|it| it.only().at), Some(self.position), "position of the epoch");
         let graph = core.graph();
         // SQLite knows no error cells, so what is kept is compared now and then with what is built at once.
         if self.owner.erring && !self.totals.epochs.is_multiple_of(3) {

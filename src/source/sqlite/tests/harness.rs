@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::catalog::{Connector, DeclaredColumn};
-use crate::change::{DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
+use crate::change::{Change, DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
 use crate::source::sqlite::capture;
 use crate::source::sqlite::connect::open_to_read;
 use crate::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
@@ -139,13 +139,14 @@ impl Running {
                     self.model.position = Some(batch.position);
                 }
                 for event in batch.events {
-                    let (table, key) = (event.table.0, event.row.key().to_vec());
+                    let Change::Row(row) = event.change else { panic!("no table of a file is emptied at once") };
+                    let (table, key) = (event.table.0, row.key().to_vec());
                     if let Some(named) = self.model.named.get_mut(&table) {
                         named.insert(key.clone());
                     }
-                    match event.row.is_tombstone() {
+                    match row.is_tombstone() {
                         true => self.model.rows.remove(&(table, key)),
-                        false => self.model.rows.insert((table, key), event.row),
+                        false => self.model.rows.insert((table, key), row),
                     };
                 }
             }
