@@ -13,10 +13,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
-use vantage::catalog::Connector;
+use vantage::catalog::Table;
 use vantage::change::{Batch, Phase, TableId};
-use vantage::source::sqlite::capture;
-use vantage::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
+use vantage::source::sqlite::{self, capture};
+use vantage::source::{Link, Message, SourceSpec, TableSpec, spawn};
 
 const ROWS: i64 = 200_000;
 const ROUNDS: usize = 5;
@@ -103,17 +103,16 @@ fn captured() -> (tempfile::TempDir, Connection, SourceSpec) {
     let owner = open(&path);
     owner.execute_batch(TABLE).and_then(|()| owner.execute_batch(FILL)).expect("the table");
     capture::install(&path, &[]).expect("capture");
-    let connector = Connector::Sqlite { path: path.to_string_lossy().into_owned() };
-    let schema = describe(&connector, "product", &[]).expect("a schema");
-    let table = TableId(0);
-    let tables = vec![TableSpec { table, upstream: "product".into(), declared: Vec::new(), schema, copy: true }];
-    (directory, owner, SourceSpec { index: 0, name: "owner".into(), connector, tables })
+    let declaration = Table { name: "product".into(), upstream: "product".into(), ..Table::default() };
+    let schema = sqlite::open_file(&path).describe(&declaration).expect("a schema");
+    let tables = vec![TableSpec { table: TableId(0), declaration, schema, copy: true }];
+    (directory, owner, SourceSpec { index: 0, name: "owner".into(), tables })
 }
 
-fn run(spec: SourceSpec) -> (JoinHandle<()>, Receiver<Message>, Link) {
+fn run(path: &Path, spec: SourceSpec) -> (JoinHandle<()>, Receiver<Message>, Link) {
     let (sender, receiver) = sync_channel(64);
     let link = Link { sender, durable: Arc::new(Mutex::new(None)), stop: Arc::default() };
-    (spawn(spec, None, link.clone()), receiver, link)
+    (spawn(sqlite::open_file(path), spec, None, link.clone()), receiver, link)
 }
 
 /// How many writes of another process are refused while a source copies and follows the file, and what they take.
@@ -121,7 +120,7 @@ fn refusals() {
     let (directory, _owner, spec) = captured();
     let path = directory.path().join("owner.db");
     let alone = impatient_writer(&path);
-    let (source, receiver, link) = run(spec);
+    let (source, receiver, link) = run(&path, spec);
     let drain = std::thread::spawn(move || receiver.into_iter().for_each(drop));
     let followed = impatient_writer(&path);
     link.stop.store(true, Ordering::Release);
@@ -159,9 +158,9 @@ fn write_impatiently(path: &Path) {
 
 /// The first copy, then steps of changed rows.
 fn follow() {
-    let (_directory, owner, spec) = captured();
+    let (directory, owner, spec) = captured();
     let start = Instant::now();
-    let (source, receiver, link) = run(spec);
+    let (source, receiver, link) = run(&directory.path().join("owner.db"), spec);
     // The source's end alone holds the channel.
     drop(link);
     let mut rows = 0;

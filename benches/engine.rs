@@ -139,7 +139,8 @@ impl Bench {
         std::fs::write(views.join("tables.sql"), DECLARATIONS)?;
         let card = view_file("product_card.sql").context("product_card.sql is not among the demo's files")?;
         std::fs::write(views.join("product_card.sql"), card)?;
-        let catalog = Arc::new(EngineOptions::new(&views, &data).read_catalog()?);
+        let (catalog, _) = EngineOptions::new(&views, &data).read_catalog()?;
+        let catalog = Arc::new(catalog);
         let schemas = schemas(&catalog).context("a table of the shop has no schema here")?;
         let graph = Arc::new(plan_views(&catalog, &schemas)?);
         let decoder = Decoder::new(&catalog, &schemas).context("a table of the shop is not declared")?;

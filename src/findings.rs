@@ -2,12 +2,11 @@
 
 use vantage::catalog::{Catalog, Table};
 use vantage::change::{DataType, Schema};
-use vantage::source::{self, Finding};
+use vantage::source::{Finding, Sources};
 
 /// What a sample of the rows of `table` tells, and the declaration that would read them all, as lines.
-pub(crate) fn notes(catalog: &Catalog, table: &Table, schema: &Schema) -> Vec<String> {
-    let owner = &catalog.sources[table.source];
-    let findings = match source::sample(&owner.connector, &table.upstream, schema) {
+pub(crate) fn notes(catalog: &Catalog, sources: &Sources, table: &Table, schema: &Schema) -> Vec<String> {
+    let findings = match sources.of(table).sample(table, schema) {
         Ok(findings) => findings,
         Err(error) => return vec![format!("  note: the rows of {} could not be looked at: {error}", table.name)],
     };
@@ -44,7 +43,11 @@ fn declaration(catalog: &Catalog, table: &Table, schema: &Schema, findings: &[Fi
     let columns: Vec<String> = schema.visible_columns().iter().map(column).collect();
     let source = name(&catalog.sources[table.source].name);
     let upstream = table.upstream.replace('\'', "''");
-    format!("CREATE TABLE {} ({}) FROM {source} TABLE '{upstream}';", name(&table.name), columns.join(", "))
+    let origin = match catalog.sources[table.source].is_unshared {
+        true => "WITH (…)".into(),
+        false => format!("FROM {source} TABLE '{upstream}'"),
+    };
+    format!("CREATE TABLE {} ({}) {origin};", name(&table.name), columns.join(", "))
 }
 
 /// A name as a view file has to spell it.

@@ -18,6 +18,7 @@ use vantage::change::{Schema, counted};
 use vantage::engine::{Engine, EngineError, EngineOptions, Outline};
 use vantage::serve::{self, ServeOptions};
 use vantage::signals::{self, Interruption};
+use vantage::source::Sources;
 use vantage::store::Unplanned;
 
 #[global_allocator]
@@ -122,7 +123,7 @@ fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {
 /// Everything that can be said about view files without touching any state.
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let (declared, outline) = vantage::engine::plan_directory(&args.views)?;
-    let Outline { catalog, graph, unplanned, problems, .. } = &outline;
+    let Outline { sources, catalog, graph, unplanned, problems, .. } = &outline;
     let counts = [
         counted(declared.sources.len(), "source"),
         counted(declared.tables.len(), "table"),
@@ -132,8 +133,8 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let outcome = if unplanned.is_empty() { "ok".into() } else { format!("{} cannot be planned", unplanned.len()) };
     let mut lines = vec![format!("{}: {outcome}", counts.join(", "))];
     for (table, node) in catalog.tables.iter().zip(&graph.nodes) {
-        lines.extend(notes(catalog, table, &node.schema));
-        lines.extend(findings::notes(catalog, table, &node.schema));
+        lines.extend(notes(sources, table, &node.schema));
+        lines.extend(findings::notes(catalog, sources, table, &node.schema));
     }
     for view in &graph.views {
         let schema = &graph.nodes[view.node.0].schema;
@@ -145,7 +146,7 @@ fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for view in catalog.views.iter().filter(|it| !it.materialized) {
         lines.push(format!("  {} [not kept]: read by SQL and by other views", view.name));
     }
-    lines.extend(obstacles(catalog));
+    lines.extend(obstacles(catalog, sources));
     say(&lines.join("\n"))?;
     print_unplanned(&declared, unplanned, problems);
     Ok(if unplanned.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -166,18 +167,18 @@ fn print_unplanned(declared: &Catalog, unplanned: &[Unplanned], problems: &[(Str
 }
 
 /// What `serve` would wait for.
-fn obstacles(catalog: &vantage::catalog::Catalog) -> Vec<String> {
+fn obstacles(catalog: &Catalog, sources: &Sources) -> Vec<String> {
     let mut notes = Vec::new();
     for (index, source) in catalog.sources.iter().enumerate() {
-        let tables = catalog.tables.iter().filter(|it| it.source == index).map(|it| it.upstream.clone());
-        let found = vantage::source::obstacles(&source.connector, &tables.collect::<Vec<_>>());
+        let tables = catalog.tables.iter().filter(|it| it.source == index);
+        let found = sources.get(index).obstacles(&tables.collect::<Vec<_>>());
         notes.extend(found.iter().map(|it| format!("  note: source {} cannot be followed yet: {it}", source.name)));
     }
     notes
 }
 
 /// What about a table may surprise: rows that cannot be addressed, comparisons that differ from the owner's.
-fn notes(catalog: &Catalog, table: &Table, schema: &Schema) -> Vec<String> {
+fn notes(sources: &Sources, table: &Table, schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     if !schema.has_visible_key() {
         notes.push(format!(
@@ -187,8 +188,7 @@ fn notes(catalog: &Catalog, table: &Table, schema: &Schema) -> Vec<String> {
         ));
     }
     // What a table's file cannot tell now was told by whatever is in its way.
-    let owner = &catalog.sources[table.source];
-    for (column, collation) in vantage::source::collations(&owner.connector, &table.upstream).unwrap_or_default() {
+    for (column, collation) in sources.of(table).collations(table).unwrap_or_default() {
         notes.push(format!(
             "  note: {}.{column} is {collation} at its owner: keys find rows by it here too, but conditions, joins, groups \
              and orders compare bytewise; lower(…) on both sides ignores case",

@@ -2,7 +2,9 @@
 //!
 //! The catalog holds names, texts and places only; the plan layer gives them meaning.
 
+mod columns;
 mod error;
+mod options;
 mod parse;
 mod references;
 mod resolve;
@@ -11,6 +13,7 @@ mod suggest;
 mod tokens;
 
 pub use error::{Problem, Span};
+pub use options::{Format, Name, Options};
 pub use parse::read_directory;
 pub(crate) use suggest::did_you_mean;
 pub(crate) use tokens::LineMap;
@@ -21,6 +24,7 @@ pub(crate) use parse::read_files;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::change::{DataType, RelationId, Schema};
 
@@ -29,7 +33,7 @@ use crate::change::{DataType, RelationId, Schema};
 pub struct Catalog {
     /// `CREATE SOURCE`.
     pub sources: Vec<Source>,
-    /// `CREATE TABLE … FROM source`; a [`crate::change::TableId`] is an index into this.
+    /// `CREATE TABLE`; a [`crate::change::TableId`] is an index into this.
     pub tables: Vec<Table>,
     /// `CREATE MATERIALIZED VIEW` and `CREATE VIEW`.
     pub views: Vec<View>,
@@ -64,30 +68,25 @@ pub struct File {
 }
 
 /// Where a service's changes come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Source {
     /// The name.
     pub name: String,
-    /// How to connect.
-    pub connector: Connector,
+    /// Of what kind it is.
+    pub connector: Name,
+    /// How to connect, in the kind's own options.
+    pub options: Options,
+    /// Whether it was declared along with the one table that reads it, by `CREATE TABLE … WITH (connector = …)`; then its
+    /// options are the table's, too.
+    pub is_unshared: bool,
     /// The comment in front of the statement.
     pub doc: String,
     /// Where it is declared.
     pub span: Span,
 }
 
-/// The kinds of source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Connector {
-    /// An SQLite file that other processes write.
-    Sqlite {
-        /// The path; a relative one is resolved against the process's working directory.
-        path: String,
-    },
-}
-
 /// A table of a source, kept in step with it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     /// The name views use.
     pub name: String,
@@ -97,6 +96,10 @@ pub struct Table {
     pub upstream: String,
     /// Declared columns; empty when they are to be read from the source.
     pub declared: Vec<DeclaredColumn>,
+    /// How it is read, in the options of its source's kind; those of an unshared source are the source's.
+    pub options: Options,
+    /// How its messages are read, where it is made of messages.
+    pub format: Option<Format>,
     /// The comment in front of the statement.
     pub doc: String,
     /// Where it is declared.
@@ -114,10 +117,20 @@ pub struct DeclaredColumn {
     pub not_null: bool,
     /// Whether the column is part of the primary key.
     pub primary_key: bool,
+    /// What of a message besides its value the column holds: `timestamp`, `partition`, `offset`, `key`, `headers.x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Name>,
+}
+
+impl DeclaredColumn {
+    /// A column that may be NULL and is no part of the key.
+    pub fn new(name: impl Into<String>, data_type: DataType) -> DeclaredColumn {
+        DeclaredColumn { name: name.into(), data_type, not_null: false, primary_key: false, metadata: None }
+    }
 }
 
 /// A named query.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct View {
     /// The name.
     pub name: String,
@@ -125,6 +138,8 @@ pub struct View {
     pub columns: Vec<String>,
     /// Whether its rows are kept (`CREATE MATERIALIZED VIEW`) or it only names a query (`CREATE VIEW`).
     pub materialized: bool,
+    /// How far it may be behind its sources before it counts as stale.
+    pub freshness: Option<Duration>,
     /// The text of the query.
     pub query: String,
     /// Names of the tables and views the query mentions.
@@ -178,6 +193,8 @@ pub struct Relation {
     pub sources: Vec<usize>,
     /// Its served indexes.
     pub indexes: Vec<ServedIndex>,
+    /// How far it may be behind its sources before it counts as stale, when that was declared.
+    pub freshness: Option<Duration>,
     /// The documentation comment.
     pub doc: String,
     /// The text of the query; empty for tables.

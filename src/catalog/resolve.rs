@@ -1,12 +1,12 @@
 //! Joins the declarations of all files into one catalog: every name means one thing, every view comes after what it
 //! reads, and whatever does not fit is a problem.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::references::Reference;
-use super::statement::{Declaration, Declared};
+use super::statement::{Declaration, Declared, Origin, TableDeclaration, ViewDeclaration};
 use super::suggest::did_you_mean;
-use super::{Catalog, Connector, File, Index, Problem, Source, Span, Table, View};
+use super::{Catalog, File, Index, Name, Options, Problem, Source, Span, Table, View};
 
 /// Builds the catalog from everything that was declared; problems are added to `problems`.
 pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut Vec<Problem>) -> Catalog {
@@ -16,27 +16,30 @@ pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut 
     let declared = without_duplicates(&catalog.files, declared, problems);
     let (sources, others): (Vec<_>, Vec<_>) =
         declared.into_iter().partition(|it| matches!(it.declaration, Declaration::Source { .. }));
+    let is_own =
+        |it: &&Declared| matches!(&it.declaration, Declaration::Table(it) if matches!(it.origin, Origin::Own(_)));
+    let names = SourceNames {
+        shared: sources.iter().map(|it| (it.name.text.clone(), it.name.span)).collect(),
+        unshared: others.iter().filter(is_own).map(|it| it.name.text.clone()).collect(),
+    };
     for Declared { name, declaration, doc, span } in sources.into_iter().chain(others) {
         match declaration {
-            Declaration::Source { connector } => {
-                problems.extend(shares_a_file(&catalog.sources, &connector, name.span));
-                catalog.sources.push(Source { name: name.text, connector, doc, span });
+            Declaration::Source { connector, options } => {
+                let name = name.text;
+                catalog.sources.push(Source { name, connector, options, is_unshared: false, doc, span });
             }
-            Declaration::Table { columns, source, upstream } => {
-                match catalog.sources.iter().position(|it| it.name == source.text) {
-                    Some(source) => {
-                        let table = Table { name: name.text, source, upstream, declared: columns, doc, span };
-                        catalog.tables.push(table);
-                    }
-                    None => problems.push(unknown_source(&catalog, &source.text, source.span)),
-                }
-            }
-            Declaration::View { columns, materialized, query_span, references: reads } => {
+            Declaration::Table(table) => match place_table(&mut catalog, &names, name, table) {
+                Ok(table) => catalog.tables.push(Table { doc, span, ..table }),
+                Err(problem) => problems.push(problem),
+            },
+            Declaration::View(view) => {
+                let ViewDeclaration { columns, materialized, freshness, query_span, references: reads } = view;
                 let depends_on = reads.iter().map(|it| it.name.clone()).collect();
                 let query = catalog.files[query_span.file].text[query_span.start..query_span.end].to_string();
                 references.insert(name.text.clone(), reads);
                 let name = name.text;
-                catalog.views.push(View { name, columns, materialized, query, depends_on, doc, span, query_span });
+                let view = View { name, columns, materialized, freshness, query, depends_on, doc, span, query_span };
+                catalog.views.push(view);
             }
             Declaration::Index { relation, columns, include } => {
                 relation_spans.push(relation.span);
@@ -65,10 +68,8 @@ fn without_duplicates(files: &[File], declared: Vec<Declared>, problems: &mut Ve
         let is_source = matches!(it.declaration, Declaration::Source { .. });
         match first.get(&(is_source, it.name.text.clone())) {
             Some(earlier) => {
-                let file = &files[earlier.file];
-                let line = file.text[..earlier.start].matches('\n').count() + 1;
                 let problem = Problem::at(it.name.span, format!("\"{}\" is declared twice", it.name.text));
-                problems.push(problem.with_hint(format!("the first one is at {}:{line}", file.path)));
+                problems.push(problem.with_hint(format!("the first one is at {}", place_of(files, *earlier))));
             }
             None => {
                 first.insert((is_source, it.name.text.clone()), it.name.span);
@@ -79,22 +80,56 @@ fn without_duplicates(files: &[File], declared: Vec<Declared>, problems: &mut Ve
     kept
 }
 
-/// Two sources over one file would each trim its change log behind their own progress, before the other has read it.
-fn shares_a_file(sources: &[Source], connector: &Connector, span: Span) -> Option<Problem> {
-    let file = |connector: &Connector| {
-        let Connector::Sqlite { path } = connector;
-        // A file that is not there yet is known by its name only.
-        let known = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
-        known.unwrap_or_else(|_| path.into())
-    };
-    let other = sources.iter().find(|it| file(&it.connector) == file(connector))?;
-    let problem = Problem::at(span, format!("source \"{}\" reads the same file", other.name));
-    Some(problem.with_hint(format!("one source can have many tables: CREATE TABLE … FROM {}", other.name)))
+/// The names of all sources: those declared by themselves, with their places, and those declared along with a table.
+struct SourceNames {
+    shared: HashMap<String, Span>,
+    unshared: HashSet<String>,
 }
 
-fn unknown_source(catalog: &Catalog, name: &str, span: Span) -> Problem {
-    let problem = Problem::at(span, format!("source \"{name}\" does not exist"));
-    let near = did_you_mean(name, catalog.sources.iter().map(|it| it.name.as_str()));
+/// Finds the source of a table, or adds the one that is declared along with it.
+fn place_table(
+    catalog: &mut Catalog,
+    names: &SourceNames,
+    name: Name,
+    declared: TableDeclaration,
+) -> Result<Table, Problem> {
+    let TableDeclaration { columns, origin, upstream, options, format } = declared;
+    let upstream = upstream.map_or_else(|| name.text.clone(), |it| it.text);
+    let (source, options) = match origin {
+        Origin::Shared(source) => {
+            let known = names.shared.contains_key(&source.text);
+            let at = catalog.sources.iter().position(|it| it.name == source.text).filter(|_| known);
+            (at.ok_or_else(|| unknown_source(names, &source))?, options)
+        }
+        Origin::Own(connector) => {
+            if let Some(earlier) = names.shared.get(&name.text) {
+                let message =
+                    format!("\"{}\" brings a source of its own, and there is another of this name", name.text);
+                let place = place_of(&catalog.files, *earlier);
+                let hint = format!("that one is at {place}; rename one of them, or write FROM {} TABLE '…'", name.text);
+                return Err(Problem::at(name.span, message).with_hint(hint));
+            }
+            let source = Source { name: name.text.clone(), connector, options, is_unshared: true, ..Source::default() };
+            catalog.sources.push(Source { span: name.span, ..source });
+            (catalog.sources.len() - 1, Options::default())
+        }
+    };
+    Ok(Table { name: name.text, source, upstream, declared: columns, options, format, ..Table::default() })
+}
+
+/// File and line, in words.
+fn place_of(files: &[File], span: Span) -> String {
+    let file = &files[span.file];
+    format!("{}:{}", file.path, file.text[..span.start].matches('\n').count() + 1)
+}
+
+fn unknown_source(names: &SourceNames, name: &Name) -> Problem {
+    if names.unshared.contains(&name.text) {
+        let problem = Problem::at(name.span, format!("source \"{0}\" belongs to table \"{0}\" alone", name.text));
+        return problem.with_hint("declare it by itself, with CREATE SOURCE, and both tables FROM it");
+    }
+    let problem = Problem::at(name.span, format!("source \"{}\" does not exist", name.text));
+    let near = did_you_mean(&name.text, names.shared.keys().map(String::as_str));
     problem.with_hint(near.unwrap_or("declare it with CREATE SOURCE".into()))
 }
 

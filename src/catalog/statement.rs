@@ -1,25 +1,54 @@
 //! One declaration, read from its tokens: names are not resolved yet.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::columns::declared_columns;
+use super::options::{format, options};
 use super::references::{Reference, references};
 use super::suggest::did_you_mean;
-use super::tokens::{Cursor, Name, PlacedToken, Statement};
-use super::{Connector, DeclaredColumn, IndexColumn, Problem, Span};
-use crate::change::DataType;
+use super::tokens::{Cursor, PlacedToken, Statement};
+use super::{DeclaredColumn, Format, IndexColumn, Name, Options, Problem, Span};
 use crate::dialect::{SyntaxError, syntax_error};
 
 /// What a statement declares.
 #[derive(Debug)]
 pub(crate) enum Declaration {
-    Source { connector: Connector },
-    Table { columns: Vec<DeclaredColumn>, source: Name, upstream: String },
-    View { columns: Vec<String>, materialized: bool, query_span: Span, references: Vec<Reference> },
+    Source { connector: Name, options: Options },
+    Table(TableDeclaration),
+    View(ViewDeclaration),
     Index { relation: Name, columns: Vec<IndexColumn>, include: Vec<String> },
+}
+
+#[derive(Debug)]
+pub(crate) struct TableDeclaration {
+    pub(crate) columns: Vec<DeclaredColumn>,
+    pub(crate) origin: Origin,
+    pub(crate) upstream: Option<Name>,
+    pub(crate) options: Options,
+    pub(crate) format: Option<Format>,
+}
+
+/// Whose table it is.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// `FROM source`: of a source that is declared by itself.
+    Shared(Name),
+    /// `WITH (connector = …)`: of a source that is declared along with it.
+    Own(Name),
+}
+
+#[derive(Debug)]
+pub(crate) struct ViewDeclaration {
+    pub(crate) columns: Vec<String>,
+    pub(crate) materialized: bool,
+    pub(crate) freshness: Option<Duration>,
+    pub(crate) query_span: Span,
+    pub(crate) references: Vec<Reference>,
 }
 
 /// A declaration with its name.
@@ -30,6 +59,10 @@ pub(crate) struct Declared {
     pub(crate) doc: String,
     pub(crate) span: Span,
 }
+
+/// An idle source says about every 100 ms that nothing waits there, so a view is known to be current only that often;
+/// a busy machine is granted a few times as long.
+const LEAST_FRESHNESS: Duration = Duration::from_millis(500);
 
 const FORMS: &str = "CREATE SOURCE, CREATE TABLE … FROM, CREATE VIEW, CREATE MATERIALIZED VIEW or CREATE INDEX";
 
@@ -73,121 +106,91 @@ pub(crate) fn parse_statement(file: usize, text: &str, statement: &Statement) ->
 fn source(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {
     refuse_if_not_exists(cursor)?;
     let name = cursor.name("the source's name")?;
-    // Positions are sent as name@position, separated by commas, in a header.
-    let fits = name.text.bytes().all(|it| it.is_ascii_graphic() && !matches!(it, b'@' | b','));
-    if name.text.is_empty() || !fits {
-        let problem = Problem::at(name.span, format!("a source cannot be called \"{}\"", name.text));
-        return Err(
-            problem.with_hint("use letters from a to z, digits and _: readers write it in a header, as name@17")
-        );
+    check_source_name("a source", &name)?;
+    if cursor.peek() == Some(&Token::LParen) {
+        let problem = Problem::at(cursor.here(), "a source has no columns, its tables have");
+        return Err(problem.with_hint(format!("write CREATE TABLE … (…) FROM {} TABLE '…'", name.text)));
     }
     cursor.expect_keyword("WITH")?;
-    let mut options = options(cursor, &["connector", "path"])?;
-    let Some(connector) = options.take("connector") else {
-        let problem = Problem::at(name.span, format!("source \"{}\" does not say how to connect", name.text));
-        return Err(problem.with_hint("add connector = 'sqlite'"));
-    };
-    if connector.text != "sqlite" {
-        let problem = Problem::at(connector.span, format!("there is no connector \"{}\"", connector.text));
-        return Err(problem.with_hint("connectors: 'sqlite'"));
+    let mut options = options(cursor)?;
+    if cursor.peek_keyword("FORMAT") {
+        let problem = Problem::at(cursor.here(), "a source has no format, its tables have");
+        return Err(problem.with_hint(format!("write it behind CREATE TABLE … FROM {} TABLE '…'", name.text)));
     }
-    let Some(path) = options.take("path") else {
-        let problem = Problem::at(name.span, format!("source \"{}\" does not say which file it reads", name.text));
-        return Err(problem.with_hint("add path = 'services/catalog.db'"));
-    };
-    Ok((name, Declaration::Source { connector: Connector::Sqlite { path: path.text } }))
+    let connector = take_connector(&mut options, &name, "source")?;
+    Ok((name, Declaration::Source { connector, options }))
+}
+
+/// The option that says of what kind a source is.
+fn take_connector(options: &mut Options, of: &Name, what: &str) -> Result<Name, Problem> {
+    if let Some((_, connector)) = options.take("connector") {
+        return Ok(connector);
+    }
+    let hint = |name: &Name| did_you_mean(&name.text, ["connector"]);
+    if let Some((name, hint)) = options.iter().find_map(|it| Some((&it.0, hint(&it.0)?))) {
+        return Err(Problem::at(name.span, format!("there is no option \"{}\"", name.text)).with_hint(hint));
+    }
+    let problem = Problem::at(of.span, format!("{what} \"{}\" does not say how to connect", of.text));
+    Err(problem.with_hint("add connector = '…'"))
+}
+
+/// Positions are sent as name@position, separated by commas, in a header.
+fn check_source_name(what: &str, name: &Name) -> Result<(), Problem> {
+    let fits = name.text.bytes().all(|it| it.is_ascii_graphic() && !matches!(it, b'@' | b','));
+    if fits && !name.text.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::at(name.span, format!("{what} cannot be called \"{}\"", name.text));
+    Err(problem.with_hint("use letters from a to z, digits and _: readers write it in a header, as name@17"))
 }
 
 fn table(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {
     refuse_if_not_exists(cursor)?;
     let name = cursor.name("the table's name")?;
     let columns = if cursor.peek() == Some(&Token::LParen) { declared_columns(cursor)? } else { Vec::new() };
-    if !cursor.accept_keyword("FROM") {
+    refuse_include(cursor)?;
+    let shared = if cursor.accept_keyword("FROM") {
+        let source = cursor.name("a source's name")?;
+        if !cursor.accept_keyword("TOPIC") {
+            cursor.expect_keyword("TABLE")?;
+        }
+        Some((source, cursor.string("the table's name at the source")?))
+    } else if cursor.peek_keyword("WITH") {
+        None
+    } else {
         let hint = "a table is always a source's: CREATE TABLE products FROM catalog TABLE 'products'";
         return Err(cursor.expected("FROM").with_hint(hint));
-    }
-    let source = cursor.name("a source's name")?;
-    cursor.expect_keyword("TABLE")?;
-    let upstream = cursor.string("the table's name at the source")?.text;
-    Ok((name, Declaration::Table { columns, source, upstream }))
-}
-
-fn declared_columns(cursor: &mut Cursor<'_>) -> Result<Vec<DeclaredColumn>, Problem> {
-    let mut columns: Vec<DeclaredColumn> = Vec::new();
-    let mut key: Vec<Name> = Vec::new();
-    let mut names = HashSet::new();
-    cursor.list(|cursor| {
-        if cursor.accept_keyword("PRIMARY") {
-            cursor.expect_keyword("KEY")?;
-            key = cursor.list(|cursor| cursor.name("a key column"))?;
-            return Ok(());
-        }
-        let name = cursor.name("a column's name")?;
-        if !names.insert(name.text.clone()) {
-            return Err(Problem::at(name.span, format!("column \"{}\" is declared twice", name.text)));
-        }
-        let data_type = data_type(cursor)?;
-        let mut column = DeclaredColumn { name: name.text, data_type, not_null: false, primary_key: false };
-        loop {
-            if cursor.accept_keyword("NOT") {
-                cursor.expect_keyword("NULL")?;
-                column.not_null = true;
-            } else if cursor.accept_keyword("PRIMARY") {
-                cursor.expect_keyword("KEY")?;
-                (column.not_null, column.primary_key) = (true, true);
-            } else if !cursor.accept_keyword("NULL") {
-                break;
-            }
-        }
-        columns.push(column);
-        Ok(())
-    })?;
-    for part in key {
-        let Some(column) = columns.iter_mut().find(|it| it.name == part.text) else {
-            return Err(Problem::at(part.span, format!("key column \"{}\" is not declared", part.text)));
-        };
-        (column.not_null, column.primary_key) = (true, true);
-    }
-    Ok(columns)
-}
-
-fn data_type(cursor: &mut Cursor<'_>) -> Result<DataType, Problem> {
-    use datafusion::sql::sqlparser::ast::{DataType as Sql, ExactNumberInfo, TimezoneInfo};
-    let span = cursor.here();
-    let tokens = cursor.rest().iter().map(|it| it.token.clone()).collect();
-    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
-    let parsed = parser.parse_data_type().map_err(|_| cursor.expected("a type"))?;
-    cursor.skip(parser.index());
-    let decimal = |info: &ExactNumberInfo| match *info {
-        ExactNumberInfo::None => Some((38, 10)),
-        ExactNumberInfo::Precision(precision) => Some((precision, 0)),
-        ExactNumberInfo::PrecisionAndScale(precision, scale) => Some((precision, u64::try_from(scale).ok()?)),
     };
-    let data_type = match &parsed {
-        Sql::Boolean | Sql::Bool => DataType::Boolean,
-        Sql::SmallInt(_) | Sql::Int2(_) | Sql::Int(_) | Sql::Int4(_) | Sql::Integer(_) => DataType::Int32,
-        Sql::BigInt(_) | Sql::Int8(_) => DataType::Int64,
-        Sql::Real | Sql::Float4 | Sql::Float8 | Sql::Float(_) | Sql::Double(_) | Sql::DoublePrecision => {
-            DataType::Float64
-        }
-        Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => match decimal(info) {
-            Some((precision @ 1..=38, scale)) if scale <= precision => {
-                DataType::Decimal { precision: precision as u8, scale: scale as u8 }
-            }
-            _ => return Err(Problem::at(span, "a numeric has 1 to 38 digits, at most all of them behind the point")),
-        },
-        Sql::Text | Sql::Varchar(_) | Sql::CharacterVarying(_) | Sql::String(_) => DataType::Text,
-        Sql::Bytea | Sql::Blob(_) => DataType::Bytes,
-        Sql::Date => DataType::Date,
-        Sql::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => DataType::TimestampTz,
-        Sql::Timestamp(..) => DataType::Timestamp,
-        other => {
-            let problem = Problem::at(span, format!("type {other} is not supported"));
-            let hint = "types: boolean, integer, bigint, double precision, numeric(p,s), text, bytea, date, timestamp, timestamptz";
-            return Err(problem.with_hint(hint));
+    let mut options = if cursor.accept_keyword("WITH") { options(cursor)? } else { Options::default() };
+    let format = format(cursor, &mut options)?;
+    refuse_include(cursor)?;
+    let (origin, upstream) = match shared {
+        Some((source, upstream)) => (Origin::Shared(source), Some(upstream)),
+        None => {
+            check_source_name("a table with a source of its own", &name)?;
+            (Origin::Own(take_connector(&mut options, &name, "table")?), take_upstream(&mut options)?)
         }
     };
-    Ok(data_type)
+    Ok((name, Declaration::Table(TableDeclaration { columns, origin, upstream, options, format })))
+}
+
+/// What a table is called at a source of its own, as those spell it whose declarations are pasted.
+fn take_upstream(options: &mut Options) -> Result<Option<Name>, Problem> {
+    let mut given = ["table", "topic", "table.name", "table-name"].into_iter().filter_map(|it| options.take(it));
+    let first = given.next();
+    match given.next() {
+        Some((name, _)) => Err(Problem::at(name.span, "the table's name at the source is given twice")),
+        None => Ok(first.map(|it| it.1)),
+    }
+}
+
+/// Columns of what a message carries besides its value, as RisingWave declares them.
+fn refuse_include(cursor: &Cursor<'_>) -> Result<(), Problem> {
+    if !cursor.peek_keyword("INCLUDE") {
+        return Ok(());
+    }
+    let problem = Problem::at(cursor.here(), "what a message carries besides its value is declared as a column");
+    Err(problem.with_hint("write it among the columns: sent_at timestamptz METADATA FROM 'timestamp'"))
 }
 
 fn view(cursor: &mut Cursor<'_>, text: &str, materialized: bool) -> Result<(Name, Declaration), Problem> {
@@ -203,14 +206,31 @@ fn view(cursor: &mut Cursor<'_>, text: &str, materialized: bool) -> Result<(Name
             columns.push(column.text);
         }
     }
-    if cursor.accept_keyword("WITH")
-        && let Some(freshness) = options(cursor, &["freshness"])?.take("freshness")
-    {
-        check_duration(&freshness)?;
-    }
+    let freshness = if cursor.accept_keyword("WITH") { freshness(cursor, materialized)? } else { None };
     cursor.expect_keyword("AS")?;
     let (query_span, references) = query(cursor, text)?;
-    Ok((name, Declaration::View { columns, materialized, query_span, references }))
+    Ok((name, Declaration::View(ViewDeclaration { columns, materialized, freshness, query_span, references })))
+}
+
+/// How far a view may be behind, from its options.
+fn freshness(cursor: &mut Cursor<'_>, materialized: bool) -> Result<Option<Duration>, Problem> {
+    let mut options = options(cursor)?;
+    let given = options.take("freshness");
+    if let Some((name, _)) = options.iter().next() {
+        let hint = did_you_mean(&name.text, ["freshness"]).unwrap_or("known here: freshness".into());
+        return Err(Problem::at(name.span, format!("there is no option \"{}\"", name.text)).with_hint(hint));
+    }
+    let Some((name, value)) = given else { return Ok(None) };
+    if !materialized {
+        let problem = Problem::at(name.span, "a plain view is as fresh as what it reads");
+        return Err(problem.with_hint("give the option to the CREATE MATERIALIZED VIEW that reads it"));
+    }
+    let freshness = value.duration()?;
+    if freshness < LEAST_FRESHNESS {
+        let problem = Problem::at(value.span, format!("{} is shorter than what can be told", value.text));
+        return Err(problem.with_hint("sources are asked several times a second: write '1s', or '500ms' at least"));
+    }
+    Ok(Some(freshness))
 }
 
 fn query(cursor: &mut Cursor<'_>, text: &str) -> Result<(Span, Vec<Reference>), Problem> {
@@ -282,58 +302,4 @@ fn refuse_if_not_exists(cursor: &Cursor<'_>) -> Result<(), Problem> {
         return Err(problem.with_hint("declare each thing once"));
     }
     Ok(())
-}
-
-/// `WITH (key = 'value', …)`, keys bare (also with points: properties.bootstrap.server) or quoted.
-struct Options(Vec<(String, Name)>);
-
-impl Options {
-    fn take(&mut self, key: &str) -> Option<Name> {
-        let at = self.0.iter().position(|(name, _)| name == key)?;
-        Some(self.0.swap_remove(at).1)
-    }
-}
-
-fn options(cursor: &mut Cursor<'_>, known: &[&str]) -> Result<Options, Problem> {
-    let mut seen: HashSet<String> = HashSet::new();
-    let options = cursor.list(|cursor| {
-        let mut span = cursor.here();
-        let mut key = String::new();
-        loop {
-            key += &match cursor.peek() {
-                Some(Token::Word(word)) if word.quote_style.is_some() => word.value.clone(),
-                Some(Token::Word(word)) => word.value.to_lowercase(),
-                Some(Token::SingleQuotedString(text)) => text.clone(),
-                _ => return Err(cursor.expected("an option's name")),
-            };
-            span.end = cursor.here().end;
-            cursor.skip(1);
-            if !cursor.accept(&Token::Period) {
-                break;
-            }
-            key.push('.');
-        }
-        if !known.contains(&key.as_str()) {
-            let all = format!("known here: {}", known.join(", "));
-            let hint = did_you_mean(&key, known.iter().copied()).unwrap_or(all);
-            return Err(Problem::at(span, format!("there is no option \"{key}\"")).with_hint(hint));
-        }
-        if !seen.insert(key.clone()) {
-            return Err(Problem::at(span, format!("option \"{key}\" is given twice")));
-        }
-        cursor.expect(&Token::Eq)?;
-        Ok((key, cursor.string("the option's value")?))
-    })?;
-    Ok(Options(options))
-}
-
-/// Durations are a whole number with a unit: 500ms, 1s, 5m, 1h.
-fn check_duration(value: &Name) -> Result<(), Problem> {
-    let digits = value.text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
-    let unit = &value.text[digits.len()..];
-    if !digits.is_empty() && digits.parse::<u32>().is_ok() && ["ms", "s", "m", "min", "h"].contains(&unit) {
-        return Ok(());
-    }
-    Err(Problem::at(value.span, format!("\"{}\" is not a duration", value.text))
-        .with_hint("write '500ms', '1s', '5m' or '1h'"))
 }

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 
-use super::{File, read_files};
+use super::{DeclaredColumn, File, Name, Options, Source, Table, read_files};
 
 fn problems(text: &str) -> String {
     let files = vec![File { path: "views/shop.sql".into(), text: text.into() }];
@@ -215,27 +215,159 @@ fn names_that_mean_nothing_or_two_things_are_problems() {
     );
 }
 
-#[test]
-fn two_sources_over_one_file_are_a_problem() {
-    let other = "CREATE SOURCE again WITH (connector = 'sqlite', path = './shop.db');\n";
-    check(
-        &format!("{SHOP}{other}"),
-        expect![[r#"
-            error: source "shop" reads the same file
-             --> views/shop.sql:3:15
-              |
-            3 | CREATE SOURCE again WITH (connector = 'sqlite', path = './shop.db');
-              |               ^^^^^
-              = hint: one source can have many tables: CREATE TABLE … FROM shop"#]],
-    );
-    // A file that is there is known whatever it is called.
-    let directory = tempfile::tempdir().unwrap();
-    let (file, link) = (directory.path().join("shop.db"), directory.path().join("link.db"));
-    std::fs::write(&file, "").unwrap();
-    std::os::unix::fs::symlink(&file, &link).unwrap();
-    let source = |name: &str, path: &std::path::Path| {
-        format!("CREATE SOURCE {name} WITH (connector = 'sqlite', path = '{}');\n", path.display())
+/// What is declared of sources and tables, a line each.
+fn declared(text: &str) -> String {
+    let files = vec![File { path: "views/shop.sql".into(), text: text.into() }];
+    let catalog = match read_files(files, Vec::new()) {
+        Ok(catalog) => catalog,
+        Err((files, problems)) => return problems.iter().map(|it| it.render(&files)).collect::<Vec<_>>().join("\n\n"),
     };
-    let text = problems(&format!("{}{}", source("shop", &file), source("again", &link)));
-    assert!(text.contains("source \"shop\" reads the same file"), "{text}");
+    let pairs = |options: &Options| {
+        let pair = |(name, value): &(Name, Name)| format!("{} = {}", name.text, value.text);
+        format!("({})", options.iter().map(pair).collect::<Vec<_>>().join(", "))
+    };
+    let source = |it: &Source| {
+        let unshared = if it.is_unshared { ", unshared" } else { "" };
+        format!("source {}{unshared}: {} {}", it.name, it.connector.text, pairs(&it.options))
+    };
+    let table = |it: &Table| {
+        let column = |it: &DeclaredColumn| {
+            let key = if it.primary_key { " key" } else { "" };
+            let metadata = it.metadata.iter().map(|it| format!(" <- {}", it.text)).collect::<String>();
+            format!("{} {}{key}{metadata}", it.name, it.data_type)
+        };
+        let columns = it.declared.iter().map(column).collect::<Vec<_>>().join(", ");
+        let format = it
+            .format
+            .iter()
+            .map(|it| format!(" format {} encode {} {}", it.envelope.text, it.encoding.text, pairs(&it.options)));
+        let (source, options) = (&catalog.sources[it.source].name, pairs(&it.options));
+        let format = format.collect::<String>();
+        format!("table {} [{columns}] of {source} {:?} {options}{format}", it.name, it.upstream)
+    };
+    let sources = catalog.sources.iter().map(source);
+    sources.chain(catalog.tables.iter().map(table)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn tables_are_declared_as_other_systems_have_them() {
+    let shop = "CREATE SOURCE shop WITH (connector = 'x');\n";
+    for (text, expected) in [
+        // RisingWave.
+        (
+            "CREATE TABLE orders (id bigint PRIMARY KEY, qty int) WITH (connector = 'kafka', topic = 'shop.orders', \
+             properties.bootstrap.server = 'localhost:9092') FORMAT DEBEZIUM ENCODE JSON",
+            expect![[r#"
+                source orders, unshared: kafka (properties.bootstrap.server = localhost:9092)
+                table orders [id bigint key, qty integer] of orders "shop.orders" () format debezium encode json ()"#]],
+        ),
+        (
+            "CREATE TABLE t (a int, PRIMARY KEY (a)) WITH (connector = 'kafka', topic = 't') \
+             FORMAT PLAIN ENCODE AVRO (schema.registry = 'http://r', 'message' = 'm')",
+            expect![[r#"
+                source t, unshared: kafka ()
+                table t [a integer key] of t "t" () format plain encode avro (schema.registry = http://r, message = m)"#]],
+        ),
+        // Flink.
+        (
+            "CREATE TABLE t (a STRING, sent TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, \"offset\" BIGINT NOT NULL METADATA, \
+             PRIMARY KEY (a) NOT ENFORCED) WITH ('connector' = 'kafka', 'topic' = 'x', 'format' = 'debezium-json', \
+             'debezium-json.schema-include' = 'true', 'properties.group.id' = 'g')",
+            expect![[r#"
+                source t, unshared: kafka (properties.group.id = g)
+                table t [a text key, sent timestamptz <- timestamp, offset bigint <- offset] of t "x" () format debezium encode json (schema-include = true)"#]],
+        ),
+        (
+            "CREATE TABLE t (a int) WITH ('connector' = 'kafka', 'topic' = 'x', 'format' = 'avro-confluent', 'avro-confluent.url' = 'u')",
+            expect![[r#"
+                source t, unshared: kafka ()
+                table t [a integer] of t "x" () format plain encode avro (url = u)"#]],
+        ),
+        (
+            "CREATE TABLE t (a bytea) WITH ('connector' = 'kafka', 'format' = 'raw')",
+            expect![[r#"
+                source t, unshared: kafka ()
+                table t [a bytea] of t "t" () format plain encode bytes ()"#]],
+        ),
+        // A source that many tables share.
+        (
+            "CREATE TABLE t FROM shop TOPIC 'x.y' WITH (group.id = 7, eager = TRUE, 'Path' = 'p') FORMAT UPSERT ENCODE JSON",
+            expect![[r#"
+                source shop: x ()
+                table t [] of shop "x.y" (group.id = 7, eager = true, Path = p) format upsert encode json ()"#]],
+        ),
+        (
+            "CREATE TABLE t FROM shop TABLE 'x' WITH (format = 'csv', csv.delimiter = ';')",
+            expect![[r#"
+                source shop: x ()
+                table t [] of shop "x" () format plain encode csv (delimiter = ;)"#]],
+        ),
+        // A table of a source of its own is called as it is here when nothing else is said.
+        (
+            "CREATE TABLE items WITH (connector = 'sqlite', path = 'a.db'); \
+             CREATE TABLE again WITH (connector = 'sqlite', path = 'b.db', table = 'items')",
+            expect![[r#"
+                source items, unshared: sqlite (path = a.db)
+                source again, unshared: sqlite (path = b.db)
+                table items [] of items "items" ()
+                table again [] of again "items" ()"#]],
+        ),
+        (
+            "CREATE TABLE t (a uuid, b jsonb, c json, d tinyint, e bytes, f int METADATA FROM 'headers.x') FROM shop TABLE 't'",
+            expect![[r#"
+                source shop: x ()
+                table t [a text, b text, c text, d integer, e bytea, f integer <- headers.x] of shop "t" ()"#]],
+        ),
+    ] {
+        let with_shop = if text.contains("FROM shop") { format!("{shop}{text};") } else { format!("{text};") };
+        expected.assert_eq(&declared(&with_shop));
+    }
+}
+
+#[test]
+fn what_a_table_cannot_be_declared_with_is_refused() {
+    let from = |rest: &str| format!("CREATE TABLE t {rest} FROM shop TABLE 'x';");
+    for (text, expected) in [
+        ("CREATE TABLE t WITH (path = 'x');".to_string(), expect![[""]]),
+        ("CREATE TABLE t WITH (connectr = 'x');".into(), expect![[""]]),
+        ("CREATE TABLE \"ü\" WITH (connector = 'x');".into(), expect![[""]]),
+        ("CREATE TABLE shop WITH (connector = 'x');".into(), expect![[""]]),
+        ("CREATE TABLE t WITH (connector = 'x'); CREATE TABLE u FROM t TABLE 'x';".into(), expect![[""]]),
+        ("CREATE TABLE t WITH (connector = 'x', topic = 'a', table = 'b');".into(), expect![[""]]),
+        ("CREATE TABLE t (a int);".into(), expect![[""]]),
+        ("CREATE TABLE t FROM shop TABLE 'x' WITH (a = 'b', 'a' = 'c');".into(), expect![[""]]),
+        ("CREATE TABLE t FROM shop TABLE 'x' WITH (a = b);".into(), expect![[""]]),
+        ("CREATE TABLE t FROM shop TABLE 'x' WITH (format = 'json') FORMAT PLAIN ENCODE JSON;".into(), expect![[""]]),
+        ("CREATE TABLE t FROM shop TABLE 'x' FORMAT DEBEZIUM;".into(), expect![[""]]),
+        ("CREATE TABLE t INCLUDE timestamp AS at WITH (connector = 'x');".into(), expect![[""]]),
+        (from("(a int, a int)"), expect![[""]]),
+        (from("(a int PRIMARY KEY, b int PRIMARY KEY)"), expect![[""]]),
+        (from("(a int PRIMARY KEY, PRIMARY KEY (a))"), expect![[""]]),
+        (from("(a int, PRIMARY KEY (b))"), expect![[""]]),
+        (from("(a int AS (b + 1))"), expect![[""]]),
+        (from("(a AS b + 1)"), expect![[""]]),
+        (from("(a timestamp, WATERMARK FOR a AS a - INTERVAL '5' SECOND)"), expect![[""]]),
+        (from("(a int METADATA FROM offset)"), expect![[""]]),
+        (from("(a int[])"), expect![[""]]),
+        ("CREATE SOURCE s (a int) WITH (connector = 'x');".into(), expect![[""]]),
+        ("CREATE SOURCE s WITH (connector = 'x') FORMAT PLAIN ENCODE JSON;".into(), expect![[""]]),
+        ("CREATE VIEW v WITH (freshness = '1s') AS SELECT 1;".into(), expect![[""]]),
+        ("CREATE MATERIALIZED VIEW v WITH (freshnes = '1s') AS SELECT 1;".into(), expect![[""]]),
+        ("CREATE MATERIALIZED VIEW v WITH (freshness = '10ms') AS SELECT 1;".into(), expect![[""]]),
+        ("CREATE MATERIALIZED VIEW v WITH (freshness = 5) AS SELECT 1;".into(), expect![[""]]),
+    ] {
+        check(&format!("{SHOP}{text}"), expected);
+    }
+}
+
+#[test]
+fn a_view_says_how_fresh_it_has_to_be() {
+    for (freshness, millis) in
+        [("500ms", 500), ("1s", 1_000), ("2 minutes", 120_000), ("1H", 3_600_000), ("7 days", 604_800_000)]
+    {
+        let text =
+            format!("{SHOP}CREATE MATERIALIZED VIEW v WITH (freshness = '{freshness}') AS SELECT id FROM products;");
+        let catalog = read_files(vec![File { path: "a.sql".into(), text }], Vec::new()).unwrap();
+        assert_eq!(catalog.views[0].freshness.map(|it| it.as_millis()), Some(millis), "{freshness}");
+    }
 }

@@ -5,7 +5,7 @@
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
-use super::{Problem, Span};
+use super::{Name, Problem, Span};
 use crate::dialect::syntax_error;
 
 /// Maps sqlparser's places (line and character, both from 1) in a text to byte offsets.
@@ -124,13 +124,6 @@ pub(crate) struct Cursor<'a> {
     file: usize,
     tokens: &'a [PlacedToken],
     at: usize,
-}
-
-/// A name as SQL means it (lower case unless quoted) and where it was written.
-#[derive(Debug, Clone)]
-pub(crate) struct Name {
-    pub(crate) text: String,
-    pub(crate) span: Span,
 }
 
 impl<'a> Cursor<'a> {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use tokio::runtime::Handle;
 
-use crate::catalog::{Catalog, Connector};
+use crate::catalog::Catalog;
 use crate::change::SourceHealth;
+use crate::source::sqlite;
 use crate::store::Board;
 
 /// Why the epoch did not catch up.
@@ -60,9 +61,9 @@ pub fn settle(
     let start = Instant::now();
     let mut published = board.subscribe();
     for (index, source) in catalog.sources.iter().enumerate() {
-        let Connector::Sqlite { path } = &source.connector;
-        let wanted = newest_change(&base.join(path))
-            .map_err(|error| SettleError::Sqlite { source_name: source.name.clone(), error })?;
+        let path = sqlite::path_of(source, base).expect("the demo's services keep SQLite files");
+        let wanted =
+            newest_change(&path).map_err(|error| SettleError::Sqlite { source_name: source.name.clone(), error })?;
         loop {
             published.borrow_and_update();
             let at = board.epoch().positions().get(&source.name).map_or(0, |position| position.only().at);

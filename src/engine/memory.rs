@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::options::EngineError;
-use crate::catalog::{Catalog, DeclaredColumn, Index, Table};
+use crate::catalog::{Catalog, DeclaredColumn, Format, Index, Options, Table};
 use crate::change::{Column, KeyColumn, Schema};
 
 /// Name of the file in the data directory.
@@ -36,6 +36,10 @@ struct Question {
     source: String,
     upstream: String,
     declared: Vec<DeclaredColumn>,
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    options: Options,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
 }
 
 impl Question {
@@ -44,6 +48,8 @@ impl Question {
             source: catalog.sources[table.source].name.clone(),
             upstream: table.upstream.clone(),
             declared: table.declared.clone(),
+            options: table.options.sorted(),
+            format: table.format.clone(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::catalog::{Catalog, Connector, File, Problem};
+use crate::catalog::{Catalog, File, Problem};
+use crate::source::{self, Sources};
 use crate::store::{StoreError, StoreOptions};
 
 /// Where an engine finds its declarations and keeps its state.
@@ -38,17 +39,12 @@ impl EngineOptions {
         }
     }
 
-    /// Reads the view files and resolves the paths of the sources.
-    pub fn read_catalog(&self) -> Result<Catalog, EngineError> {
-        let mut catalog = crate::catalog::read_directory(&self.views)
-            .map_err(|(files, problems)| EngineError::Views { files, problems })?;
-        for source in &mut catalog.sources {
-            let Connector::Sqlite { path } = &mut source.connector;
-            if let (true, Some(base)) = (Path::new(path.as_str()).is_relative(), &self.base) {
-                *path = base.join(&*path).to_string_lossy().into_owned();
-            }
-        }
-        Ok(catalog)
+    /// Reads the view files, and what they declare of the sources; nothing is contacted.
+    pub fn read_catalog(&self) -> Result<(Catalog, Sources), EngineError> {
+        let wrong = |(files, problems)| EngineError::Views { files, problems };
+        let catalog = crate::catalog::read_directory(&self.views).map_err(wrong)?;
+        let sources = source::connect(&catalog, self.base.as_deref().unwrap_or(Path::new(""))).map_err(wrong)?;
+        Ok((catalog, sources))
     }
 }
 

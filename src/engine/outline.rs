@@ -13,12 +13,14 @@ use super::options::{EngineError, EngineOptions};
 use crate::catalog::{Catalog, Problem, Table};
 use crate::change::Schema;
 use crate::plan::{self, Graph};
-use crate::source::{self, SourceError};
+use crate::source::{SourceError, Sources};
 use crate::store::{RelationState, Unplanned};
 
 /// The declarations, sorted out.
 #[derive(Debug)]
 pub struct Outline {
+    /// The sources, as they are declared.
+    pub sources: Sources,
     /// What can be planned: all sources, the tables whose columns are known, the views over these.
     pub catalog: Catalog,
     /// The schemas of its tables.
@@ -61,33 +63,30 @@ impl Described {
 }
 
 /// Asks the sources for their tables, but for those that are `known`, and plans what can be planned.
-pub(super) fn outline(declared: &Catalog, memory: &Memory, known: impl Fn(&Table) -> Option<Schema>) -> Outline {
+pub(super) fn outline(
+    declared: &Catalog,
+    sources: &Sources,
+    memory: &Memory,
+    known: impl Fn(&Table) -> Option<Schema>,
+) -> Outline {
     let describe = |table: &Table| {
-        let now = known(table).map_or_else(|| describe(declared, table), Ok);
+        let now = known(table).map_or_else(|| sources.of(table).describe(table), Ok);
         Described { now, before: memory.schema(declared, table) }
     };
     let described: Vec<Described> = declared.tables.iter().map(describe).collect();
     // There would be nothing to put in the place of what is held.
-    let is_followed = |it: &Table| {
-        let connector = &declared.sources[it.source].connector;
-        source::obstacles(connector, std::slice::from_ref(&it.upstream)).is_empty()
-    };
+    let is_followed = |it: &Table| sources.of(it).obstacles(&[it]).is_empty();
     let changed = (0..described.len()).filter(|it| described[*it].has_changed());
     let unfollowed: BTreeSet<usize> = changed.filter(|it| !is_followed(&declared.tables[*it])).collect();
-    let now = sort_out(declared, &described, &unfollowed);
+    let now = sort_out(declared, sources, &described, &unfollowed);
     let broken = now.problems.iter().map(|it| &it.0).filter(|it| memory.knows(declared, it));
     let below = broken.flat_map(|it| tables_below(declared, it));
     let kept: BTreeSet<usize> = below.filter(|it| described[*it].has_changed()).chain(unfollowed.clone()).collect();
     if kept == unfollowed {
         return now;
     }
-    let before = sort_out(declared, &described, &kept);
+    let before = sort_out(declared, sources, &described, &kept);
     if before.problems.len() < now.problems.len() { before } else { now }
-}
-
-/// The schema of a table as its source has it now.
-pub(super) fn describe(declared: &Catalog, table: &Table) -> Result<Schema, SourceError> {
-    source::describe(&declared.sources[table.source].connector, &table.upstream, &table.declared)
 }
 
 /// The tables that the view or index called `name` reads, through other views too.
@@ -103,7 +102,7 @@ fn tables_below(catalog: &Catalog, name: &str) -> BTreeSet<usize> {
 }
 
 /// Plans with the schemas of now, and of before for the tables in `kept`.
-fn sort_out(declared: &Catalog, described: &[Described], kept: &BTreeSet<usize>) -> Outline {
+fn sort_out(declared: &Catalog, sources: &Sources, described: &[Described], kept: &BTreeSet<usize>) -> Outline {
     let mut missing: BTreeMap<String, RelationState> = BTreeMap::new();
     let mut schemas = Vec::new();
     for (at, (table, described)) in declared.tables.iter().zip(described).enumerate() {
@@ -134,7 +133,7 @@ fn sort_out(declared: &Catalog, described: &[Described], kept: &BTreeSet<usize>)
         }
     };
     let unplanned = unplanned(declared, &missing);
-    Outline { catalog, schemas, graph, unplanned, problems }
+    Outline { sources: sources.clone(), catalog, schemas, graph, unplanned, problems }
 }
 
 /// The catalog without what is missing and what reads it, which is missing then too.
@@ -183,8 +182,8 @@ fn unplanned(declared: &Catalog, missing: &BTreeMap<String, RelationState>) -> V
 
 /// Parses, describes and plans the view files of one directory, touching no state.
 pub fn plan_directory(views: &Path) -> Result<(Catalog, Outline), EngineError> {
-    let catalog = EngineOptions::new(views, "").read_catalog()?;
+    let (catalog, sources) = EngineOptions::new(views, "").read_catalog()?;
     // Nothing is remembered anywhere.
-    let outline = outline(&catalog, &Memory::default(), |_| None);
+    let outline = outline(&catalog, &sources, &Memory::default(), |_| None);
     Ok((catalog, outline))
 }

@@ -47,7 +47,7 @@ pub(super) fn stored_nodes(graph: &Graph, registry: &Registry) -> Vec<Option<Sto
 /// Tables and views as readers see them, each with its node.
 pub(super) fn served_relations(core: &Core) -> Vec<(NodeId, Relation)> {
     let Core { catalog, graph, registry, below, .. } = core;
-    let relation = |name: &str, doc: &str, query: &str, is_view: bool, node: NodeId, indexes: &[IndexPlan]| {
+    let relation = |name: &str, view: Option<&View>, doc: &str, node: NodeId, indexes: &[IndexPlan]| {
         let plan = &graph.nodes[node.0];
         let served = |plan: &IndexPlan| ServedIndex {
             name: plan.name.clone(),
@@ -58,24 +58,24 @@ pub(super) fn served_relations(core: &Core) -> Vec<(NodeId, Relation)> {
         let sources: BTreeSet<usize> = below[node.0].iter().map(|it| catalog.tables[it.0].source).collect();
         let relation = Relation {
             name: name.into(),
-            is_view,
+            is_view: view.is_some(),
             schema: plan.schema.clone(),
             id: registry.relation(&plan.fingerprint),
             sources: sources.into_iter().collect(),
             indexes: indexes.iter().map(served).collect(),
+            freshness: view.and_then(|it| it.freshness),
             doc: doc.into(),
-            query: query.into(),
+            query: view.map_or_else(String::new, |it| it.query.clone()),
         };
         (node, relation)
     };
     let tables = catalog.tables.iter().enumerate().map(|(table, declared)| {
         let indexes = graph.table_indexes.get(table).map_or(&[][..], |it| it.as_slice());
-        relation(&declared.name, &declared.doc, "", false, NodeId(table), indexes)
+        relation(&declared.name, None, &declared.doc, NodeId(table), indexes)
     });
     let views = graph.views.iter().map(|view| {
-        let declared = catalog.views.iter().find(|it| it.name == view.name);
-        let (doc, query) = declared.map_or(("", ""), |it| (it.doc.as_str(), it.query.as_str()));
-        relation(&view.name, doc, query, true, view.node, &view.indexes)
+        let declared = catalog.views.iter().find(|it| it.name == view.name).expect("what is planned is declared");
+        relation(&view.name, Some(declared), &declared.doc, view.node, &view.indexes)
     });
     tables.chain(views).collect()
 }

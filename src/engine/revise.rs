@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::memory::Memory;
 use super::options::{EngineError, EngineOptions};
-use super::outline::{Outline, describe, outline};
+use super::outline::{Outline, outline};
 use super::report::Reporter;
 use super::run::Reload;
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Name, Options, Table};
 use crate::change::Schema;
+use crate::source::Sources;
 
 /// Between two looks for tables that are not there: the first pause and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -21,6 +22,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Reviser {
     options: EngineOptions,
     declared: Arc<Catalog>,
+    sources: Sources,
     memory: Memory,
     reload: Reload,
     due: Instant,
@@ -30,9 +32,15 @@ pub(super) struct Reviser {
 }
 
 impl Reviser {
-    pub(super) fn new(options: EngineOptions, declared: Arc<Catalog>, memory: Memory, reload: Reload) -> Reviser {
+    pub(super) fn new(
+        options: EngineOptions,
+        declared: Arc<Catalog>,
+        sources: Sources,
+        memory: Memory,
+        reload: Reload,
+    ) -> Reviser {
         let (due, pause) = (Instant::now(), FIRST_PAUSE);
-        Reviser { options, declared, memory, reload, due, pause, refusals: Vec::new() }
+        Reviser { options, declared, sources, memory, reload, due, pause, refusals: Vec::new() }
     }
 
     /// Remembers what was planned.
@@ -70,15 +78,15 @@ impl Reviser {
             Some(core.graph().nodes[at].schema.clone())
         };
         let missing = self.declared.tables.iter().filter(|it| known(it).is_none());
-        let answer =
-            |table: &Table| describe(&self.declared, table).map_or_else(|it| it.to_string(), |_| String::new());
+        let describe = |table: &Table| self.sources.of(table).describe(table);
+        let answer = |table: &Table| describe(table).map_or_else(|it| it.to_string(), |_| String::new());
         let refusals: Vec<String> = missing.map(answer).collect();
         let came = refusals.iter().any(String::is_empty);
         if refusals == self.refusals && !came {
             return None;
         }
         self.refusals = refusals;
-        Some(outline(&self.declared, &self.memory, known))
+        Some(outline(&self.declared, &self.sources, &self.memory, known))
     }
 
     /// Reads the view files again; when they cannot be taken, the log says why and all goes on as it is.
@@ -87,23 +95,26 @@ impl Reviser {
             tracing::error!("the view files were not taken, and what runs goes on: {reason}");
             None
         };
-        let declared = match self.options.read_catalog() {
-            Ok(declared) => declared,
+        let (declared, sources) = match self.options.read_catalog() {
+            Ok(read) => read,
             Err(error) => return refused(error.to_string()),
         };
-        let sources =
-            |it: &Catalog| -> Vec<_> { it.sources.iter().map(|it| (it.name.clone(), it.connector.clone())).collect() };
-        if sources(&declared) != sources(&self.declared) {
+        if asked_of_sources(&declared) != asked_of_sources(&self.declared) {
             return refused("their sources are others than before, which takes a restart".into());
         }
-        let outline = outline(&declared, &self.memory, |_| None);
+        let outline = outline(&declared, &sources, &self.memory, |_| None);
         let problems = outline.mistakes(&declared, &self.memory);
         if !problems.is_empty() {
             return refused(EngineError::Views { files: declared.files, problems }.to_string());
         }
         tracing::info!("the view files were read again; what is unchanged is kept, what is new is built");
-        self.declared = Arc::new(declared);
+        (self.declared, self.sources) = (Arc::new(declared), sources);
         self.refusals.clear();
         Some(outline)
     }
+}
+
+/// What is declared of every source, whatever the order of its options.
+fn asked_of_sources(catalog: &Catalog) -> Vec<(&str, &Name, Options)> {
+    catalog.sources.iter().map(|it| (it.name.as_str(), &it.connector, it.options.sorted())).collect()
 }

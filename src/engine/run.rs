@@ -22,7 +22,7 @@ use super::view::View;
 use crate::catalog::Catalog;
 use crate::change::{Batch, Position, Schema, TableId};
 use crate::plan::{self, Graph};
-use crate::source::{self, Link, Message, SourceSpec, TableSpec};
+use crate::source::{self, Link, Message, SourceSpec, Sources, TableSpec};
 use crate::store::{Board, Epoch, StoreError};
 
 /// Messages waiting between the sources and the engine; a source that is faster waits.
@@ -62,11 +62,12 @@ impl Engine {
     /// # Errors
     /// Mistakes in the view files, a data directory that is in use, of a newer format or corrupt.
     pub fn start(options: EngineOptions) -> Result<Engine, EngineError> {
-        let catalog = Arc::new(options.read_catalog()?);
+        let (catalog, sources) = options.read_catalog()?;
+        let catalog = Arc::new(catalog);
         let board = Arc::new(Board::new(catalog.sources.iter().map(|it| it.name.clone()).collect()));
         let (stop, reload) = (Arc::new(AtomicBool::new(false)), Reload::default());
         let mut memory = Memory::read(&options.data);
-        let outline = outline(&catalog, &memory, |_| None);
+        let outline = outline(&catalog, &sources, &memory, |_| None);
         let mistakes = outline.mistakes(&catalog, &memory);
         if !mistakes.is_empty() {
             return Err(EngineError::Views { files: catalog.files.clone(), problems: mistakes });
@@ -79,8 +80,9 @@ impl Engine {
         // Only now is it sure that the directory is ours.
         memory.write(&catalog, &options.data)?;
         let runner = Runner {
-            reviser: Reviser::new(options.clone(), Arc::clone(&catalog), memory, reload.clone()),
+            reviser: Reviser::new(options.clone(), Arc::clone(&catalog), sources.clone(), memory, reload.clone()),
             options,
+            sources,
             board: Arc::clone(&board),
             reporter,
             stop: Arc::clone(&stop),
@@ -160,6 +162,7 @@ pub fn plan_views(catalog: &Catalog, schemas: &[Schema]) -> Result<Graph, Engine
 /// What the engine thread owns besides the core.
 struct Runner {
     options: EngineOptions,
+    sources: Sources,
     reviser: Reviser,
     board: Arc<Board>,
     reporter: Reporter,
@@ -209,8 +212,9 @@ impl Runner {
 
     /// Goes over to another plan on the same state. Readers go on meanwhile, with the epoch that is published.
     fn replan(&mut self, core: Core, outline: Outline) -> Result<Core, EngineError> {
-        let Outline { catalog, schemas, graph, unplanned, .. } = outline;
+        let Outline { sources, catalog, schemas, graph, unplanned, .. } = outline;
         let core = core.replan(Arc::new(catalog), Arc::new(graph))?;
+        self.sources = sources;
         self.reporter.set_unplanned(unplanned);
         self.reporter.forget_tables();
         self.reviser.learn(&core.catalog, &schemas)?;
@@ -253,19 +257,13 @@ impl Runner {
             let of_source = core.catalog.tables.iter().enumerate().filter(|(_, table)| table.source == index);
             let tables = of_source.map(|(table, declared)| TableSpec {
                 table: TableId(table),
-                upstream: declared.upstream.clone(),
-                declared: declared.declared.clone(),
+                declaration: declared.clone(),
                 schema: core.graph().nodes[table].schema.clone(),
                 copy: !core.is_covered(TableId(table)),
             });
-            let spec = SourceSpec {
-                index,
-                name: source.name.clone(),
-                connector: source.connector.clone(),
-                tables: tables.collect(),
-            };
+            let spec = SourceSpec { index, name: source.name.clone(), tables: tables.collect() };
             let link = Link { sender: sender.clone(), durable, stop: Arc::clone(stop) };
-            threads.push(source::spawn(spec, from, link));
+            threads.push(source::spawn(Arc::clone(self.sources.get(index)), spec, from, link));
         }
         threads
     }

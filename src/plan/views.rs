@@ -24,7 +24,12 @@ pub fn plan_each(catalog: &Catalog, tables: &[Schema]) -> Result<Graph, Vec<(Str
     let mut problems = Vec::new();
     for (at, (table, schema)) in catalog.tables.iter().zip(tables).enumerate() {
         let source = catalog.sources.get(table.source).map_or("", |it| it.name.as_str());
-        let identity = format!("table {source:?} {:?} {:?} {schema:?}", table.name, table.upstream);
+        let mut identity = format!("table {source:?} {:?} {:?} {schema:?}", table.name, table.upstream);
+        // Read otherwise, the same upstream gives other rows.
+        let metadata: Vec<_> = table.declared.iter().filter_map(|it| it.metadata.as_ref()).collect();
+        if !table.options.is_empty() || table.format.is_some() || !metadata.is_empty() {
+            identity += &format!(" {:?} {:?} {metadata:?}", table.options.sorted(), table.format);
+        }
         let operator = Operator::Table(TableId(at));
         let node = planner.builder.add_with(hash(&identity), operator, schema.clone(), &table.name);
         planner.relations.insert(table.name.clone(), node);

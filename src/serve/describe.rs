@@ -52,7 +52,7 @@ fn unplanned(it: &Unplanned) -> Value {
 }
 
 fn describe(app: &App, snapshot: &Snapshot, served: &Served) -> Value {
-    let state = served.state();
+    let state = served.state(snapshot);
     let relation = &served.relation;
     let schema = &relation.schema;
     let columns = schema.visible_columns().iter().map(|column| {
@@ -82,6 +82,9 @@ fn describe(app: &App, snapshot: &Snapshot, served: &Served) -> Value {
     // Rows that stand at an earlier position than the epoch are older than its lag tells.
     let stands = matches!(&state, RelationState::Stale { stands_at, .. } if !stands_at.is_empty());
     out.insert("lag_ms".into(), json!(snapshot.lag_ms(&relation.sources).filter(|_| !stands)));
+    if let Some(freshness) = relation.freshness {
+        out.insert("freshness_ms".into(), json!(freshness.as_millis() as u64));
+    }
     if relation.is_view {
         out.insert("query".into(), json!(relation.query));
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::percent;
 use super::read::json_response;
 use super::router::App;
+use super::snapshot::Snapshot;
 use crate::change::SourceHealth;
 
 /// `GET /livez`
@@ -72,7 +73,8 @@ fn reasons(app: &App, named: Option<&[String]>, states: &mut BTreeMap<&'static s
             reasons.push(format!("source {} is {health}", source.name));
         }
     }
-    let planned = relations.iter().map(|it| (&it.relation.name, it.state()));
+    let snapshot = Snapshot::take(&app.board);
+    let planned = relations.iter().map(|it| (&it.relation.name, it.state(&snapshot)));
     let unplanned = directory.unplanned.iter().filter(|_| named.is_none()).map(|it| (&it.name, it.state.clone()));
     for (name, state) in planned.chain(unplanned) {
         reasons.extend(state.complaint(name));

@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::problem::Problem;
 use super::route::{LABELS, Route};
 use super::router::App;
+use super::snapshot::Snapshot;
 use super::sql::Load;
 
 /// Upper bounds in nanoseconds: keyed reads take microseconds, statements up to their time-out.
@@ -234,8 +235,9 @@ fn board(app: &App, registry: &mut Registry) {
     registry.register("source_state", "1 for the state each source is in", source_state);
     let relation_state = Family::<StateLabels, Gauge>::default();
     let directory = app.directory();
+    let snapshot = Snapshot::take(&app.board);
     for served in &directory.relations {
-        let (name, state) = (served.relation.name.clone(), served.state().word());
+        let (name, state) = (served.relation.name.clone(), served.state(&snapshot).word());
         relation_state.get_or_create(&StateLabels { name, state }).set(1);
     }
     for it in directory.unplanned.iter() {

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::http::StatusCode;
 
 use super::json;
 use super::problem::Problem;
-use super::snapshot::Origin;
+use super::snapshot::{Origin, Snapshot};
 use crate::catalog::{Relation, View, did_you_mean};
 use crate::change::{Column, Datum, KeyColumn, Position, Row};
 use crate::store::{Board, Epoch, RelationState, SharedState, Unplanned};
@@ -79,9 +80,23 @@ impl Served {
         self.error_free[index.map_or(0, |at| at + 1)].load(Ordering::Relaxed) == epoch.number()
     }
 
-    /// The state at this moment.
-    pub(crate) fn state(&self) -> RelationState {
-        self.state.read().unwrap_or_else(|it| it.into_inner()).clone()
+    /// The state as of a snapshot: what its sources make of it, and stale when it is further behind than was declared.
+    pub(crate) fn state(&self, snapshot: &Snapshot) -> RelationState {
+        let state = self.state.read().unwrap_or_else(|it| it.into_inner()).clone();
+        if state == RelationState::Live { self.overdue(snapshot).unwrap_or(state) } else { state }
+    }
+
+    /// Stale, when every change reaches it, but later than the declared freshness allows.
+    fn overdue(&self, snapshot: &Snapshot) -> Option<RelationState> {
+        let limit = self.relation.freshness?;
+        let lag = Duration::from_millis(snapshot.lag_ms(&self.relation.sources)?);
+        let reason = || format!("it is {lag:?} behind its sources, and {limit:?} is declared to be the most");
+        (lag > limit).then(|| RelationState::Stale { reason: reason(), stands_at: BTreeMap::new() })
+    }
+
+    /// What is to be told of an answer that is behind more than was declared, if it is.
+    pub(crate) fn delay(&self, snapshot: &Snapshot) -> Option<String> {
+        self.overdue(snapshot)?.complaint(&format!("\"{}\"", self.relation.name))
     }
 
     /// Refuses to read what is not complete; of what is stale, tells how.

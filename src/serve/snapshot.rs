@@ -52,7 +52,11 @@ impl Snapshot {
         // its sources, says so before an epoch shows it. Between the two the worse one counts.
         let before = standing()?;
         let snapshot = Snapshot::take(board);
-        Ok(Snapshot { standing: before.with(standing()?), ..snapshot })
+        let mut snapshot = Snapshot { standing: before.with(standing()?), ..snapshot };
+        if snapshot.standing.reason.is_none() {
+            snapshot.standing.reason = relations.iter().find_map(|it| it.delay(&snapshot));
+        }
+        Ok(snapshot)
     }
 
     /// How far what is read includes this source.

@@ -2,14 +2,23 @@
 //!
 //! A source knows no state of ours. It is told where to resume, yields batches that end on whole transactions, and
 //! learns through [`Link::durable`] how far its batches are safe with us, so that it may acknowledge them upstream.
+//!
+//! A kind of source is one folder, which alone knows its options, errors and positions. The kinds meet in [`KINDS`] and
+//! nowhere else: whoever uses a source knows it as a [`Connector`].
 
+mod connect;
 mod error;
 mod format;
+pub mod options;
 pub mod sqlite;
+#[cfg(test)]
+mod tests;
 
-pub use error::SourceError;
+pub use connect::{Sources, connect};
+pub use error::{ErrorKind, SourceError};
 
 use std::any::Any;
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -17,8 +26,62 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::catalog::{Connector, DeclaredColumn};
+use self::options::Reading;
+use crate::catalog::{Source, Table};
 use crate::change::{Batch, DataType, Position, Schema, SourceHealth, TableId};
+
+/// Every kind of source there is.
+const KINDS: &[Kind] = &[sqlite::KIND];
+
+/// A kind of source.
+#[derive(Debug)]
+pub struct Kind {
+    /// What stands behind `connector =`.
+    name: &'static str,
+    /// Reads what is declared of a source and of its tables, every option of which is honoured or refused; nothing is
+    /// contacted. `None` when the reading has problems.
+    connect: fn(&Source, &[&Table], &mut Reading<'_>) -> Option<Arc<dyn Connector>>,
+}
+
+/// One declared source, ready to be used.
+pub trait Connector: Debug + Send + Sync {
+    /// The schema of a table: of its declared columns, or of all there are when none is declared.
+    fn describe(&self, table: &Table) -> Result<Schema, SourceError>;
+
+    /// The columns of a table that its owner does not compare bytewise, as is done here, with the collations.
+    fn collations(&self, _table: &Table) -> Result<Vec<(String, String)>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    /// Columns of a table whose declared type does not take all that the table holds, or that have none and hold something
+    /// better than text, as far as a sample of its rows tells.
+    fn sample(&self, _table: &Table, _schema: &Schema) -> Result<Vec<Finding>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    /// What keeps tables from being followed as things are there now, in words, with what to do.
+    fn obstacles(&self, _tables: &[&Table]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What only one source may use.
+    fn claim(&self) -> Option<Claim> {
+        None
+    }
+
+    /// Follows the source until the link's receiver is dropped or its stop flag is set: a snapshot, or the stream behind
+    /// `from` with snapshots of the tables that need one.
+    fn run(&self, spec: &SourceSpec, from: Option<Position>, link: &Link);
+}
+
+/// Something of the outside that only one source may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What it is, in a word: "file".
+    pub what: &'static str,
+    /// Which one.
+    pub identity: String,
+}
 
 /// What a source tells the engine.
 #[derive(Debug)]
@@ -58,8 +121,6 @@ pub struct SourceSpec {
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// How to connect.
-    pub connector: Connector,
     /// The tables to follow.
     pub tables: Vec<TableSpec>,
 }
@@ -69,28 +130,12 @@ pub struct SourceSpec {
 pub struct TableSpec {
     /// Its number in the catalog.
     pub table: TableId,
-    /// Its name at the source. Several tables may be declared from one.
-    pub upstream: String,
-    /// The columns its declaration writes out; empty when it takes those the source has.
-    pub declared: Vec<DeclaredColumn>,
+    /// What is declared of it. Several may be declared from one table of the source.
+    pub declaration: Table,
     /// The shape its rows are to be given.
     pub schema: Schema,
     /// Whether what is held of it lacks rows or changes, so that it has to be copied before it can be followed.
     pub copy: bool,
-}
-
-/// The schema of table `upstream` of a source: of its `declared` columns, or of all there are when none is declared.
-pub fn describe(connector: &Connector, upstream: &str, declared: &[DeclaredColumn]) -> Result<Schema, SourceError> {
-    match connector {
-        Connector::Sqlite { .. } => sqlite::describe(connector, upstream, declared),
-    }
-}
-
-/// The columns of table `upstream` that its owner does not compare bytewise, as is done here, with the collations.
-pub fn collations(connector: &Connector, upstream: &str) -> Result<Vec<(String, String)>, SourceError> {
-    match connector {
-        Connector::Sqlite { .. } => sqlite::collations(connector, upstream),
-    }
 }
 
 /// What a sample of a table's rows says of one of its columns.
@@ -108,30 +153,11 @@ pub struct Finding {
     pub fitting: Option<DataType>,
 }
 
-/// Columns of table `upstream` whose declared type does not take all that the table holds, or that have none and hold
-/// something better than text, as far as a sample of its rows tells.
-pub fn sample(connector: &Connector, upstream: &str, schema: &Schema) -> Result<Vec<Finding>, SourceError> {
-    match connector {
-        Connector::Sqlite { .. } => sqlite::sample(connector, upstream, schema),
-    }
-}
-
-/// What keeps tables of a source from being followed as things are there now, in words, with what to do.
-pub fn obstacles(connector: &Connector, upstream: &[String]) -> Vec<String> {
-    match connector {
-        Connector::Sqlite { path } => sqlite::capture::obstacles(path.as_ref(), upstream),
-    }
-}
-
-/// Runs a source on a thread of its own: a snapshot, or the stream behind `from` with snapshots of the tables that need
-/// one. It ends when the link's receiver is dropped or its stop flag is set.
-pub fn spawn(spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
+/// Runs a source on a thread of its own, which ends as [`Connector::run`] does.
+pub fn spawn(connector: Arc<dyn Connector>, spec: SourceSpec, from: Option<Position>, link: Link) -> JoinHandle<()> {
     let name = format!("source {}", spec.name);
     let run = move || {
-        let run = || match spec.connector {
-            Connector::Sqlite { .. } => sqlite::run(&spec, from, &link),
-        };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| connector.run(&spec, from, &link))) {
             let reason = format!("internal error: {}; it is not followed until a restart", panic_text(&*panic));
             // Without a receiver the engine has ended, and nobody asks any more.
             let _ = link.sender.send(Message::Health(spec.index, SourceHealth::Halted { reason }));

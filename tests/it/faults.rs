@@ -439,6 +439,47 @@ fn an_upstream_rename_is_no_reason_to_exit() {
 }
 
 #[test]
+fn a_table_may_bring_its_own_source() {
+    let site = Site::new();
+    let views = |options: &str, freshness: &str| {
+        format!(
+            "CREATE TABLE things WITH ({options});
+             CREATE MATERIALIZED VIEW doubled {freshness} AS SELECT id, id * 2 AS twice FROM things;"
+        )
+    };
+    site.write_views(&views("connector = 'sqlite', path = 'shop.db', table = 'e'", ""));
+    let shop = site.service("shop.db");
+    shop.execute_batch("CREATE TABLE e (id INTEGER PRIMARY KEY); INSERT INTO e VALUES (1)").expect("e");
+    site.install_capture("shop.db");
+    let mut server = site.serve();
+    server.wait_ready();
+    owner(&site.path("shop.db"), "INSERT INTO e VALUES (2)");
+    let position = format!("things@{}", head(&shop));
+    let headers = [("vantage-after", &*position), ("vantage-timeout-ms", "20000")];
+    let answer = http::get(server.address, "/v1/views/doubled/2", &headers).expect("answer");
+    assert_eq!((answer.status, &answer.json()["twice"]), (200, &json!(4)), "{}", answer.body);
+    // The same source in other words goes on, and the view's freshness is taken; another source takes a restart.
+    let hangup = |server: &Server| {
+        let kill = Command::new("kill").args(["-HUP", &server.child.id().to_string()]).status().expect("kill");
+        assert!(kill.success());
+    };
+    site.write_views(&views(
+        "'table' = 'e', 'path' = 'shop.db', 'connector' = 'sqlite'",
+        "WITH (freshness = '1 minute')",
+    ));
+    hangup(&server);
+    server.wait_for("/v1/schema/doubled", |it| it.status == 200 && it.json()["freshness_ms"] == 60_000);
+    let built = server.log().lines().filter(|it| it.contains("\"built\"") && it.contains("\"doubled\"")).count();
+    assert_eq!(built, 1, "what is unchanged is not built again: {}", server.log());
+    site.write_views(&views("connector = 'sqlite', path = 'other.db', table = 'e'", ""));
+    hangup(&server);
+    let log_now = || std::fs::read_to_string(site.path("log")).unwrap_or_default();
+    server.wait_for("/livez", |_| log_now().contains("their sources are others than before"));
+    server.wait_ready();
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
 fn a_file_that_goes_or_breaks_makes_its_views_stale() {
     let site = site();
     let mut server = site.serve();

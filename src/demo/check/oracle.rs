@@ -7,7 +7,8 @@ use rusqlite::Connection;
 
 use super::CheckError;
 use super::cell::Cell;
-use crate::catalog::{Catalog, Connector, Relation, View};
+use crate::catalog::{Catalog, Relation, View};
+use crate::source::sqlite;
 
 /// A connection in which every table and view of the catalog has its unqualified name.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ impl Oracle {
         };
         prepare().map_err(|error| failed("anything", error))?;
         for source in &catalog.sources {
-            let Connector::Sqlite { path } = &source.connector;
-            let path = base.join(path).to_string_lossy().into_owned();
+            let path = sqlite::path_of(source, base).expect("the demo's services keep SQLite files");
+            let path = path.to_string_lossy().into_owned();
             let attach = format!("ATTACH ?1 AS {}", quoted(&source.name));
             connection.execute(&attach, [path]).map_err(|error| failed(&source.name, error))?;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::*;
-use crate::catalog::{Connector, Source, Span, Table, View};
+use crate::catalog::{File, View, read_files};
 use crate::change::{Column, DataType, Datum, KeyColumn, RelationId, RowBuilder, Schema};
 
 const TOTALS: RelationId = RelationId(7);
@@ -17,44 +17,21 @@ fn view(name: &str, columns: &[&str], materialized: bool, query: &str) -> View {
         columns: columns.iter().map(|it| (*it).to_owned()).collect(),
         materialized,
         query: query.into(),
-        depends_on: Vec::new(),
-        doc: String::new(),
-        span: Span::default(),
-        query_span: Span::default(),
+        ..View::default()
     }
 }
 
 /// Two sources; `totals` (product, units, mean) reads a plain view over both.
 fn catalog() -> Catalog {
-    let source = |name: &str| Source {
-        name: name.into(),
-        connector: Connector::Sqlite { path: format!("{name}.db") },
-        doc: String::new(),
-        span: Span::default(),
-    };
-    let table = |name: &str, source: usize, upstream: &str| Table {
-        name: name.into(),
-        source,
-        upstream: upstream.into(),
-        declared: Vec::new(),
-        doc: String::new(),
-        span: Span::default(),
-    };
+    let tables = "CREATE SOURCE shop WITH (connector = 'sqlite', path = 'shop.db');
+                  CREATE SOURCE orders WITH (connector = 'sqlite', path = 'orders.db');
+                  CREATE TABLE products FROM shop TABLE 'items';
+                  CREATE TABLE orders FROM orders TABLE 'orders';";
+    let file = File { path: "shop.sql".into(), text: tables.into() };
+    let lines = "SELECT p.name AS product, o.units FROM products p JOIN orders o ON o.product_id = p.id";
     let totals = "SELECT product, sum(units), avg(units) FROM lines GROUP BY product";
-    Catalog {
-        sources: vec![source("shop"), source("orders")],
-        tables: vec![table("products", 0, "items"), table("orders", 1, "orders")],
-        views: vec![
-            view(
-                "lines",
-                &[],
-                false,
-                "SELECT p.name AS product, o.units FROM products p JOIN orders o ON o.product_id = p.id",
-            ),
-            view("totals", &["product", "units", "mean"], true, totals),
-        ],
-        ..Catalog::default()
-    }
+    let views = vec![view("lines", &[], false, lines), view("totals", &["product", "units", "mean"], true, totals)];
+    Catalog { views, ..read_files(vec![file], Vec::new()).unwrap() }
 }
 
 fn owners(directory: &Path) {
@@ -93,6 +70,7 @@ fn board(rows: &[(&str, i64, f64)], state: RelationState) -> Board {
         id: TOTALS,
         sources: vec![0, 1],
         indexes: Vec::new(),
+        freshness: None,
         doc: String::new(),
         query: String::new(),
     };

@@ -138,6 +138,7 @@ pub(super) fn relation(id: u32, name: &str, columns: Vec<Column>, key: usize, in
         id: RelationId(id),
         sources: vec![0],
         indexes,
+        freshness: None,
         doc: format!("The {name}."),
         query: "SELECT 1".into(),
     }

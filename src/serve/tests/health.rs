@@ -1,6 +1,7 @@
 //! Probes, metrics, admission, waiting and shutdown.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -34,6 +35,39 @@ async fn readiness_names_every_reason() {
     *server.board.sources()[1].health.write().unwrap() = SourceHealth::Streaming;
     server.board.halt("disk full".into());
     assert!(server.get("/readyz").await.body.contains("intake stopped: disk full"));
+}
+
+#[tokio::test]
+async fn a_view_that_is_behind_more_than_declared_is_stale() {
+    let server = Server::start().await;
+    let relations = server.board.relations();
+    let mut products = relations[0].0.clone();
+    products.freshness = Some(Duration::from_secs(60));
+    let stock = relations[1].0.clone();
+    server.board.set_relations(vec![(products, RelationState::Live), (stock, RelationState::Live)]);
+    let set_lag = |lag: Duration| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        server.board.sources()[0].current_until_us.store((now - lag).as_micros() as u64, Ordering::Release);
+    };
+    set_lag(Duration::from_secs(1));
+    assert_eq!(server.get("/readyz").await.status, 200);
+    let read = server.get("/v1/views/products/1").await;
+    assert_eq!((read.status, read.header("vantage-stale")), (200, ""));
+    assert_eq!(server.get("/v1/schema/products").await.json()["freshness_ms"], json!(60_000));
+
+    set_lag(Duration::from_secs(90));
+    let ready = server.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("products is stale: it is 90.") && ready.body.contains("60s"), "{}", ready.body);
+    assert_eq!(server.get("/readyz?views=stock").await.status, 200);
+    assert_eq!(server.get("/v1/schema/products").await.json()["status"]["state"], "stale");
+    assert!(server.get("/metrics").await.body.contains("vantage_relation_state{name=\"products\",state=\"stale\"} 1"));
+    let read = server.get("/v1/views/products/1").await;
+    assert!(read.status == 200 && read.header("vantage-stale").contains("\"products\" is stale"), "{:?}", read.body);
+    let read = server.get("/v1/views/stock?limit=1").await;
+    assert_eq!((read.status, read.header("vantage-stale")), (200, ""));
+    set_lag(Duration::ZERO);
+    assert_eq!(server.get("/readyz").await.status, 200);
 }
 
 #[tokio::test]

@@ -236,12 +236,9 @@ async fn plain_views_are_read_by_sql() {
     let view = |name: &str, columns: &[&str], query: &str| View {
         name: name.into(),
         columns: columns.iter().map(|it| (*it).into()).collect(),
-        materialized: false,
         query: query.into(),
-        depends_on: Vec::new(),
         doc: format!("The {name}."),
-        span: Span::default(),
-        query_span: Span::default(),
+        ..View::default()
     };
     let board = shop(1);
     board.set_plain_views(vec![

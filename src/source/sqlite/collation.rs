@@ -1,16 +1,15 @@
 //! Under which collation the owner compares each column of a table.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 
+use super::error::SqliteError;
 use super::schema::{open, shape_of};
 use super::shape::quoted;
-use crate::catalog::Connector;
-use crate::source::SourceError;
 
 /// The columns of table `upstream` that are not compared bytewise, with their collations.
-pub(crate) fn collations(connector: &Connector, upstream: &str) -> Result<Vec<(String, String)>, SourceError> {
-    let Connector::Sqlite { path } = connector;
-    let path = std::path::Path::new(path);
+pub(super) fn collations(path: &Path, upstream: &str) -> Result<Vec<(String, String)>, SqliteError> {
     let connection = open(path)?;
     let shape = shape_of(&connection, path, upstream)?;
     let one = |column: &str| Some((column.to_string(), collation(&connection, &shape.name, column)?));
@@ -45,8 +44,7 @@ mod tests {
                 "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT COLLATE NOCASE, c TEXT COLLATE rtrim, d INTEGER)",
             )
             .unwrap();
-        let connector = Connector::Sqlite { path: file.path().display().to_string() };
-        let found = collations(&connector, "t").unwrap();
+        let found = collations(file.path(), "t").unwrap();
         assert_eq!(found, [("b".into(), "NOCASE".into()), ("c".into(), "RTRIM".into())]);
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn misfit(spec: &TableSpec, shape: &Shape) -> Result<Vec<String>, Str
             return Err(format!("it no longer has the column {name:?}; {ADVICE}"));
         }
     }
-    let now = schema(shape, &spec.declared).map_err(|error| format!("{error}; {ADVICE}"))?;
+    let now = schema(shape, &spec.declaration.declared).map_err(|error| format!("{error}; {ADVICE}"))?;
     let same = |a: &Column, b: &Column| a.name.eq_ignore_ascii_case(&b.name);
     for column in told.visible_columns() {
         let Some(found) = now.visible_columns().iter().find(|it| same(it, column)) else {
@@ -40,7 +40,7 @@ pub(super) fn misfit(spec: &TableSpec, shape: &Shape) -> Result<Vec<String>, Str
         return Err(format!("its key is another one now: {}; {ADVICE}", shape.key_words()));
     }
     let added = now.visible_columns().iter().filter(|it| !told.visible_columns().iter().any(|told| same(told, it)));
-    Ok(if spec.declared.is_empty() { added.map(|it| it.name.clone()).collect() } else { Vec::new() })
+    Ok(if spec.declaration.declared.is_empty() { added.map(|it| it.name.clone()).collect() } else { Vec::new() })
 }
 
 /// The key by what it is at the source: name, whether it is followed under its stored text, collation.

@@ -115,7 +115,7 @@ impl Layout {
 
     /// Takes one table of the file in, from which `specs` are declared.
     fn add(&mut self, connection: &Connection, specs: &[&TableSpec], install: &str) -> Result<(), Fault> {
-        let name = &specs[0].upstream;
+        let name = &specs[0].declaration.upstream;
         let state = match state_of(connection, name, true) {
             Err(error) if is_statements(&error) => Err(format!("its shape cannot be read: {error}")),
             Err(error) => return Err(error.into()),
@@ -208,7 +208,7 @@ impl Layout {
 /// What is declared, by the table of the file it is declared from; SQLite ignores the case of ASCII letters in names.
 fn by_upstream(specs: &[TableSpec]) -> Vec<Vec<&TableSpec>> {
     let mut tables: BTreeMap<String, Vec<&TableSpec>> = BTreeMap::new();
-    specs.iter().for_each(|it| tables.entry(it.upstream.to_ascii_lowercase()).or_default().push(it));
+    specs.iter().for_each(|it| tables.entry(it.declaration.upstream.to_ascii_lowercase()).or_default().push(it));
     tables.into_values().collect()
 }
 

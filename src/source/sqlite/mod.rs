@@ -6,10 +6,12 @@
 pub mod capture;
 mod collation;
 mod connect;
+mod error;
 mod fault;
 mod fit;
 mod index;
 mod keys;
+mod kind;
 mod layout;
 mod log;
 mod reader;
@@ -27,7 +29,5 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub(super) use collation::collations;
-pub(super) use run::run;
-pub(super) use sample::sample;
-pub(super) use schema::describe;
+pub(super) use kind::KIND;
+pub use kind::{open_file, path_of};

@@ -5,7 +5,7 @@
 //! and the file's other tables are followed on; when it is mended, it is copied again as a difference.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +18,6 @@ use super::layout::Layout;
 use super::log::{self, Head};
 use super::stream::{self, Found, Reach};
 use super::watch::{FileId, Watch, log_of};
-use crate::catalog::Connector;
 use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth, TableId};
 use crate::source::{Link, Message, SourceSpec, TableSpec};
 
@@ -36,16 +35,14 @@ const PACE: Duration = Duration::from_micros(300);
 /// So many looks that found something, hardly apart, make a file one that changes all the time.
 const HURRIED_LOOKS: u32 = 8;
 
-/// Follows the source from `from` on, until the link is closed or told to stop.
-pub(crate) fn run(spec: &SourceSpec, from: Option<Position>, link: &Link) {
-    let Connector::Sqlite { path } = &spec.connector;
-    let path = PathBuf::from(path);
-    let mut watch = Watch::new(&path);
+/// Follows the file at `path` from `from` on, until the link is closed or told to stop.
+pub(super) fn run(path: &Path, spec: &SourceSpec, from: Option<Position>, link: &Link) {
+    let mut watch = Watch::new(path);
     let mut life = Life::new(spec, from.unwrap_or_default());
     let mut back_off = FIRST_BACK_OFF;
     while !link.stopped() {
         life.healthy = false;
-        let outcome = Follower::open(spec, &path, &mut life).and_then(|mut it| {
+        let outcome = Follower::open(spec, path, &mut life).and_then(|mut it| {
             let outcome = it.follow(link, &mut watch);
             it.leave();
             outcome

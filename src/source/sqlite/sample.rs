@@ -1,16 +1,18 @@
 //! Looks at some rows of a table for values that its columns' types do not take, and for types that would take them.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+use super::error::SqliteError;
 use super::reader::role;
 use super::schema::{open, shape_of};
 use super::shape::{Shape, quoted};
 use super::types::says_what_it_holds;
 use super::value::{Role, cell};
-use crate::catalog::Connector;
 use crate::change::{Column, DataType, Datum, Schema};
-use crate::source::{Finding, SourceError};
+use crate::source::Finding;
 
 /// How many rows are looked at from either end of a table: old and new rows are often written by other programs.
 const ROWS: usize = 5_000;
@@ -20,14 +22,12 @@ const CANDIDATES: [DataType; 5] =
 
 /// What the visible columns of `schema` would make of the values that table `upstream` holds. Columns of which there is
 /// nothing to say are left out.
-pub(crate) fn sample(connector: &Connector, upstream: &str, schema: &Schema) -> Result<Vec<Finding>, SourceError> {
-    let Connector::Sqlite { path } = connector;
-    let path = std::path::Path::new(path);
+pub(super) fn sample(path: &Path, upstream: &str, schema: &Schema) -> Result<Vec<Finding>, SqliteError> {
     let connection = open(path)?;
     let shape = shape_of(&connection, path, upstream)?;
     let tally = |index: usize| Tally::new(&schema.columns[index], role(schema, index, &shape), &shape);
     let mut tallies: Vec<Tally<'_>> = (0..schema.visible).map(tally).collect();
-    count(&connection, &shape, &mut tallies).map_err(|error| SourceError::Sqlite { path: path.into(), error })?;
+    count(&connection, &shape, &mut tallies).map_err(|error| SqliteError::Sqlite { path: path.into(), error })?;
     Ok(tallies.into_iter().filter_map(Tally::finding).collect())
 }
 

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::connect::open_to_read;
+use super::error::SqliteError;
 use super::shape::{NoShape, Part, Shape, ShapeColumn};
 use super::types::{keeps_keys_apart, natural_type, stored_type};
-use crate::catalog::{Connector, DeclaredColumn};
+use crate::catalog::DeclaredColumn;
 use crate::change::{Collation, Column, DataType, KeyColumn, Schema, TIE};
-use crate::source::SourceError;
 
 /// The hidden column that holds the rowid.
 const ROWID: &str = "_rowid";
@@ -22,33 +22,27 @@ const ROWID: &str = "_rowid";
 const KEY_PREFIX: &str = "_key_";
 
 /// The schema of table `upstream`: of the `declared` columns, or of all there are when none is declared.
-pub(crate) fn describe(
-    connector: &Connector,
-    upstream: &str,
-    declared: &[DeclaredColumn],
-) -> Result<Schema, SourceError> {
-    let Connector::Sqlite { path } = connector;
-    let path = Path::new(path);
+pub(super) fn describe(path: &Path, upstream: &str, declared: &[DeclaredColumn]) -> Result<Schema, SqliteError> {
     let connection = open(path)?;
     let shape = shape_of(&connection, path, upstream)?;
     schema(&shape, declared)
 }
 
 /// A connection to read a file with that must be there.
-pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
+pub(super) fn open(path: &Path) -> Result<Connection, SqliteError> {
     if !path.is_file() {
-        return Err(SourceError::NoFile(path.into()));
+        return Err(SqliteError::NoFile(path.into()));
     }
     // A busy file is asked again later; whoever asks may be told to stop meanwhile.
-    open_to_read(path).map_err(|error| SourceError::Sqlite { path: path.into(), error })
+    open_to_read(path).map_err(|error| SqliteError::Sqlite { path: path.into(), error })
 }
 
 /// The shape of the table called `upstream`.
-pub(super) fn shape_of(connection: &Connection, path: &Path, upstream: &str) -> Result<Shape, SourceError> {
+pub(super) fn shape_of(connection: &Connection, path: &Path, upstream: &str) -> Result<Shape, SqliteError> {
     super::shape::shape(connection, upstream).map_err(|it| match it {
-        NoShape::Absent => SourceError::NoTable { path: path.into(), table: upstream.into() },
-        NoShape::Refused(reason) => SourceError::Refused { table: upstream.into(), reason },
-        NoShape::Sqlite(error) => SourceError::Sqlite { path: path.into(), error },
+        NoShape::Absent => SqliteError::NoTable { path: path.into(), table: upstream.into() },
+        NoShape::Refused(reason) => SqliteError::Refused { table: upstream.into(), reason },
+        NoShape::Sqlite(error) => SqliteError::Sqlite { path: path.into(), error },
     })
 }
 
@@ -59,7 +53,7 @@ pub(super) fn upstream_name(schema: &Schema, index: usize) -> Option<&str> {
 }
 
 /// The schema of a table of this shape.
-pub(super) fn schema(shape: &Shape, declared: &[DeclaredColumn]) -> Result<Schema, SourceError> {
+pub(super) fn schema(shape: &Shape, declared: &[DeclaredColumn]) -> Result<Schema, SqliteError> {
     let chosen: Vec<(usize, Column)> = if declared.is_empty() {
         shape.columns.iter().map(natural_column).enumerate().collect()
     } else {
@@ -106,8 +100,8 @@ fn natural_column(column: &ShapeColumn) -> Column {
     Column { nullable: !column.not_null, ..Column::new(column.name.clone(), natural_type(&column.declared)) }
 }
 
-fn declared_column(shape: &Shape, declared: &DeclaredColumn) -> Result<(usize, Column), SourceError> {
-    let index = shape.column(&declared.name).ok_or_else(|| SourceError::NoColumn {
+fn declared_column(shape: &Shape, declared: &DeclaredColumn) -> Result<(usize, Column), SqliteError> {
+    let index = shape.column(&declared.name).ok_or_else(|| SqliteError::NoColumn {
         table: shape.name.clone(),
         column: declared.name.clone(),
         has: shape.columns.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "),
@@ -117,7 +111,7 @@ fn declared_column(shape: &Shape, declared: &DeclaredColumn) -> Result<(usize, C
 }
 
 /// Refuses a column that cannot be read here, with what to write instead.
-fn refuse_unreadable(shape: &Shape, chosen: impl Iterator<Item = usize>) -> Result<(), SourceError> {
+fn refuse_unreadable(shape: &Shape, chosen: impl Iterator<Item = usize>) -> Result<(), SqliteError> {
     for column in chosen.map(|it| &shape.columns[it]) {
         if let Some(reason) = &column.unreadable {
             let readable = shape.columns.iter().filter(|it| it.unreadable.is_none()).map(|it| it.name.as_str());
@@ -127,13 +121,13 @@ fn refuse_unreadable(shape: &Shape, chosen: impl Iterator<Item = usize>) -> Resu
                 column.name,
                 readable.collect::<Vec<_>>().join(", ")
             );
-            return Err(SourceError::Refused { table: shape.name.clone(), reason });
+            return Err(SqliteError::Refused { table: shape.name.clone(), reason });
         }
     }
     Ok(())
 }
 
-fn check_declared_key(shape: &Shape, declared: &[DeclaredColumn]) -> Result<(), SourceError> {
+fn check_declared_key(shape: &Shape, declared: &[DeclaredColumn]) -> Result<(), SqliteError> {
     let names: Vec<&str> = declared.iter().filter(|it| it.primary_key).map(|it| it.name.as_str()).collect();
     let mut wanted: Vec<_> = names.iter().filter_map(|it| shape.column(it)).collect();
     let mut actual: Vec<_> = shape.key_parts().iter().flatten().map(|it| it.column).collect();
@@ -142,7 +136,7 @@ fn check_declared_key(shape: &Shape, declared: &[DeclaredColumn]) -> Result<(), 
     if names.is_empty() || wanted == actual {
         return Ok(());
     }
-    Err(SourceError::Key { table: shape.name.clone(), declared: names.join(", "), actual: shape.key_words() })
+    Err(SqliteError::Key { table: shape.name.clone(), declared: names.join(", "), actual: shape.key_words() })
 }
 
 fn collation(part: &Part) -> Collation {

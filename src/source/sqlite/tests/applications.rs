@@ -3,8 +3,9 @@
 
 use super::harness::{File, Model, Python, Running};
 use crate::catalog::DeclaredColumn;
+use crate::source::SourceSpec;
 use crate::source::sqlite::capture::{self, TableState};
-use crate::source::{SourceSpec, describe};
+use crate::source::sqlite::schema::describe;
 
 struct Application {
     name: &'static str,
@@ -242,13 +243,8 @@ fn spec(file: &File, tables: &[&str]) -> SourceSpec {
         use crate::change::DataType::{Bytes, Float64, Int64, Text};
         let plain =
             table.schema.visible_columns().iter().filter(|it| matches!(it.data_type, Bytes | Float64 | Int64 | Text));
-        let declared = plain.map(|it| DeclaredColumn {
-            name: it.name.clone(),
-            data_type: it.data_type,
-            not_null: false,
-            primary_key: false,
-        });
-        table.schema = describe(&spec.connector, &table.upstream, &declared.collect::<Vec<_>>()).unwrap();
+        let declared = plain.map(|it| DeclaredColumn::new(it.name.clone(), it.data_type));
+        table.schema = describe(&file.path, &table.declaration.upstream, &declared.collect::<Vec<_>>()).unwrap();
     }
     spec
 }

@@ -9,11 +9,11 @@ use rusqlite::Connection;
 
 use super::super::layout::Layout;
 use super::harness::{File, Model, Running};
-use crate::catalog::{Connector, DeclaredColumn};
+use crate::catalog::DeclaredColumn;
 use crate::change::{DataType, KeyColumn, SourceHealth, TableId};
-use crate::source::describe;
 use crate::source::sqlite::capture::{self, TableState};
 use crate::source::sqlite::log::KEPT;
+use crate::source::sqlite::schema::describe;
 
 pub(super) const SIMPLE: &str =
     "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b');";
@@ -433,29 +433,24 @@ fn commits_arrive_within_milliseconds() {
 #[test]
 fn declared_columns_are_checked_against_the_file() {
     let file = File::new("CREATE TABLE t(at DATETIME NOT NULL, n INT, price TEXT, PRIMARY KEY (at, n)) WITHOUT ROWID");
-    let connector = Connector::Sqlite { path: file.path.to_str().unwrap().into() };
-    let column = |name: &str, data_type, primary_key| DeclaredColumn {
-        name: name.into(),
-        data_type,
-        not_null: false,
-        primary_key,
-    };
-    let schema = describe(&connector, "T", &[]).unwrap();
+    let column =
+        |name: &str, data_type, primary_key| DeclaredColumn { primary_key, ..DeclaredColumn::new(name, data_type) };
+    let schema = describe(&file.path, "T", &[]).unwrap();
     // A timestamp has several spellings, so the key is the stored text, hidden.
     let names: Vec<_> = schema.columns.iter().map(|it| it.name.as_str()).collect();
     assert_eq!((names, schema.visible), (vec!["at", "n", "price", "_key_at"], 3));
     assert_eq!(schema.key.iter().map(|it| it.column).collect::<Vec<_>>(), [3, 1]);
     let price = DataType::Decimal { precision: 10, scale: 2 };
     let declared =
-        describe(&connector, "t", &[column("price", price, false), column("n", DataType::Int32, false)]).unwrap();
+        describe(&file.path, "t", &[column("price", price, false), column("n", DataType::Int32, false)]).unwrap();
     assert_eq!(
         declared.columns.iter().map(|it| it.data_type).collect::<Vec<_>>(),
         [price, DataType::Int32, DataType::Text]
     );
-    let wrong = describe(&connector, "t", &[column("n", DataType::Int64, true)]).unwrap_err().to_string();
+    let wrong = describe(&file.path, "t", &[column("n", DataType::Int64, true)]).unwrap_err().to_string();
     assert!(wrong.contains("primary key (at, n)"), "{wrong}");
     assert!(
-        describe(&connector, "t", &[column("nope", price, false)]).unwrap_err().to_string().contains("at, n, price")
+        describe(&file.path, "t", &[column("nope", price, false)]).unwrap_err().to_string().contains("at, n, price")
     );
-    assert!(describe(&connector, "nope", &[]).is_err());
+    assert!(describe(&file.path, "nope", &[]).is_err());
 }

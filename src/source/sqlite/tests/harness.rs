@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::catalog::{Connector, DeclaredColumn};
+use crate::catalog::{DeclaredColumn, Table};
 use crate::change::{Change, DataType, Datum, Phase, Position, Row, SourceHealth, TableId};
 use crate::source::sqlite::capture;
 use crate::source::sqlite::connect::open_to_read;
-use crate::source::{Link, Message, SourceSpec, TableSpec, describe, spawn};
+use crate::source::sqlite::open_file;
+use crate::source::sqlite::schema::describe;
+use crate::source::{Link, Message, SourceSpec, TableSpec, spawn};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -51,17 +53,15 @@ impl File {
 
     pub(super) fn spec(&self, tables: &[&str]) -> SourceSpec {
         let tables = tables.iter().enumerate().map(|(index, name)| self.table(TableId(index), name, &[]));
-        SourceSpec { index: 0, name: "owner".into(), connector: self.connector(), tables: tables.collect() }
+        // A source is called after its file here, so that who follows it knows where that is.
+        SourceSpec { index: 0, name: self.path.to_str().unwrap().into(), tables: tables.collect() }
     }
 
     /// One declaration of a table.
     pub(super) fn table(&self, table: TableId, name: &str, declared: &[DeclaredColumn]) -> TableSpec {
-        let schema = describe(&self.connector(), name, declared).unwrap();
-        TableSpec { table, upstream: name.into(), declared: declared.into(), copy: true, schema }
-    }
-
-    fn connector(&self) -> Connector {
-        Connector::Sqlite { path: self.path.to_str().unwrap().into() }
+        let schema = describe(&self.path, name, declared).unwrap();
+        let declaration = Table { upstream: name.into(), declared: declared.into(), ..Table::default() };
+        TableSpec { table, declaration, copy: true, schema }
     }
 }
 
@@ -99,7 +99,7 @@ impl Running {
         let (mut spec, mut model) = (spec, model);
         model.named.clear();
         spec.tables.iter_mut().for_each(|it| it.copy = !model.covered.contains(&it.table.0));
-        let thread = spawn(spec.clone(), model.position.clone(), link.clone());
+        let thread = spawn(open_file(&spec.name), spec.clone(), model.position.clone(), link.clone());
         Running {
             spec,
             model,
@@ -193,8 +193,7 @@ impl Running {
     }
 
     pub(super) fn compare(&self, context: &str) {
-        let Connector::Sqlite { path } = &self.spec.connector;
-        let connection = open_to_read(Path::new(path)).unwrap();
+        let connection = open_to_read(Path::new(&self.spec.name)).unwrap();
         for (index, table) in self.spec.tables.iter().enumerate() {
             if !self.model.covered.contains(&index) {
                 continue;
@@ -211,7 +210,7 @@ impl Running {
                 })
                 .collect();
             actual.sort();
-            assert_eq!(actual, expected, "table {} after {context}", table.upstream);
+            assert_eq!(actual, expected, "table {} after {context}", table.declaration.upstream);
         }
     }
 
@@ -248,7 +247,7 @@ fn shown(datum: Datum<'_>) -> String {
 fn expected(connection: &Connection, table: &TableSpec) -> Vec<String> {
     let names: Vec<_> =
         table.schema.visible_columns().iter().map(|it| format!("\"{}\"", it.name.replace('"', "\"\""))).collect();
-    let sql = format!("SELECT {} FROM \"{}\"", names.join(", "), table.upstream.replace('"', "\"\""));
+    let sql = format!("SELECT {} FROM \"{}\"", names.join(", "), table.declaration.upstream.replace('"', "\"\""));
     let mut statement = connection.prepare(&sql).unwrap();
     let mut rows = statement.query([]).unwrap();
     let mut all = Vec::new();

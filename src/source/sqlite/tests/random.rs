@@ -77,7 +77,7 @@ fn statement(rng: &mut SmallRng) -> String {
 /// The column as a declaration writes it out.
 fn declared(column: &Column, as_bytes: bool) -> DeclaredColumn {
     let data_type = if as_bytes { DataType::Bytes } else { column.data_type };
-    DeclaredColumn { name: column.name.clone(), data_type, not_null: false, primary_key: false }
+    DeclaredColumn::new(column.name.clone(), data_type)
 }
 
 fn run(seed: u64, steps: usize) {

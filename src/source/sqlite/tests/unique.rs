@@ -9,10 +9,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 
 use super::harness::{File, Model, Python, Running};
-use crate::catalog::{Connector, DeclaredColumn};
+use crate::catalog::{DeclaredColumn, Table};
 use crate::change::{DataType, SourceHealth, TableId};
 use crate::source::sqlite::capture::{self, TableState};
-use crate::source::{SourceSpec, TableSpec, describe};
+use crate::source::sqlite::schema::describe;
+use crate::source::{SourceSpec, TableSpec};
 
 /// Unique indexes on the table of [`table`]: what they are on, and their condition.
 const INDEXES: &[&str] = &[
@@ -130,16 +131,15 @@ fn owned(statements: &[impl AsRef<str>]) -> (File, Python) {
 
 /// What follows the columns of `t` that can be read here.
 fn readable(file: &File) -> SourceSpec {
-    let connector = Connector::Sqlite { path: file.path.to_str().unwrap().into() };
-    let refused = describe(&connector, "t", &[]).unwrap_err().to_string();
+    let refused = describe(&file.path, "t", &[]).unwrap_err().to_string();
     assert!(refused.contains("\"normed\" can only be read by its owner") && refused.contains("unknown function: norm"));
-    let column =
-        |name: &str, data_type| DeclaredColumn { name: name.into(), data_type, not_null: false, primary_key: false };
+    let column = |name: &str, data_type| DeclaredColumn::new(name, data_type);
     let mut declared = vec![column("b", DataType::Bytes), column("n", DataType::Int64), column("len", DataType::Int64)];
     declared.extend(["email", "slug", "deleted_at", "own_email", "low", "kept"].map(|it| column(it, DataType::Text)));
     let mut spec = file.spec(&[]);
-    let schema = describe(&connector, "t", &declared).unwrap();
-    spec.tables.push(TableSpec { table: TableId(0), upstream: "t".into(), declared: Vec::new(), schema, copy: true });
+    let schema = describe(&file.path, "t", &declared).unwrap();
+    let declaration = Table { upstream: "t".into(), ..Table::default() };
+    spec.tables.push(TableSpec { table: TableId(0), declaration, schema, copy: true });
     spec
 }
 
@@ -235,7 +235,7 @@ fn what_cannot_be_captured_is_refused_with_the_reason() {
             matches!(&report.tables[0].state, TableState::Refused { reason } if reason.contains(words)),
             "{report}"
         );
-        let described = describe(&Connector::Sqlite { path: file.path.to_str().unwrap().into() }, "t", &[]);
+        let described = describe(&file.path, "t", &[]);
         assert!(described.unwrap_err().to_string().contains(words), "{table}");
     }
 }
