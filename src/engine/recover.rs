@@ -8,7 +8,7 @@ use super::core::{Core, StoredNode};
 use super::index::IndexWriter;
 use super::options::EngineError;
 use super::registry::Registry;
-use crate::catalog::{Relation, ServedIndex};
+use crate::catalog::{Relation, ServedIndex, View};
 use crate::change::{Delta, Row, TableId};
 use crate::dataflow::Dataflow;
 use crate::plan::{Graph, IndexPlan, NodeId, Operator};

@@ -15,6 +15,7 @@ use crate::change::{
     Batch, Column, DataType, Datum, Event, KeyColumn, Phase, Position, Row, RowBuilder, Schema, TableId,
 };
 use crate::plan::Graph;
+use crate::source::connect;
 use crate::store::{Board, KeyRange, RelationState, Store, StoreOptions};
 
 const ITEMS: TableId = TableId(0);
@@ -162,16 +163,18 @@ fn tables_of_one_upstream_table_are_remembered_each_with_its_declaration() {
         read_files(vec![File { path: "views/shop.sql".into(), text }], Vec::new()).unwrap()
     };
     let catalog = read("id BIGINT PRIMARY KEY, b TEXT");
-    let described = outline(&catalog, &Memory::default(), |_| None);
+    let connect = |catalog: &Catalog| connect(catalog, directory.path()).unwrap();
+    let sources = connect(&catalog);
+    let described = outline(&catalog, &sources, &Memory::default(), |_| None);
     let mut memory = Memory::default();
     memory.learn(&described.catalog, &described.schemas);
     memory.write(&catalog, directory.path()).unwrap();
     let memory = Memory::read(directory.path());
     std::fs::remove_file(&path).unwrap();
-    let remembered = outline(&catalog, &memory, |_| None);
+    let remembered = outline(&catalog, &sources, &memory, |_| None);
     assert_eq!((remembered.schemas, remembered.unplanned), (described.schemas, Vec::new()));
     let other = read("id BIGINT PRIMARY KEY, a BIGINT");
-    let partly = outline(&other, &memory, |_| None);
+    let partly = outline(&other, &connect(&other), &memory, |_| None);
     assert_eq!(partly.catalog.tables.iter().map(|it| &it.name[..]).collect::<Vec<_>>(), ["whole"]);
     let [missing] = &partly.unplanned[..] else { panic!("{:?}", partly.unplanned) };
     assert!(matches!(&missing.state, RelationState::Waiting { reason } if reason.contains("there is no file")));

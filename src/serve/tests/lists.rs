@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::fixture::{Answer, Server, board_of, publish, relation, rows_of, shop};
-use crate::catalog::{Span, View};
+use crate::catalog::View;
 use crate::change::{Column, DataType, Datum};
 use crate::serve::ServeOptions;
 

@@ -91,7 +91,7 @@ fn run(seed: u64, steps: usize) {
             let all = table.schema.visible_columns().iter();
             let mut columns: Vec<DeclaredColumn> = all.map(|it| declared(it, rng.random_range(0..4) == 0)).collect();
             columns.retain(|_| rng.random_range(0..3) > 0);
-            spec.tables.push(file.table(TableId(spec.tables.len()), &table.upstream, &columns));
+            spec.tables.push(file.table(TableId(spec.tables.len()), &table.declaration.upstream, &columns));
         }
     }
     let owner = file.connect();
