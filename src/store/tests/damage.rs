@@ -51,12 +51,12 @@ fn a_second_process_is_refused_by_name() {
 fn another_format_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a directory");
     filled(dir.path());
-    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 3, "shape": "unknown"}"#).expect("writes");
+    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 4, "shape": "unknown"}"#).expect("writes");
     let message = refusal(dir.path()).to_string();
-    assert!(message.contains("has format 3, newer than the format 2"), "{message}");
-    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 1, "shape": "unknown"}"#).expect("writes");
+    assert!(message.contains("has format 4, newer than the format 3"), "{message}");
+    std::fs::write(dir.path().join("vantage.json"), br#"{"format": 2, "shape": "unknown"}"#).expect("writes");
     let message = refusal(dir.path()).to_string();
-    assert!(message.contains("has format 1, and") && message.contains("remove the directory"), "{message}");
+    assert!(message.contains("has format 2, and") && message.contains("remove the directory"), "{message}");
     std::fs::write(dir.path().join("vantage.json"), b"{").expect("writes");
     assert!(matches!(refusal(dir.path()), StoreError::Corrupt(_)));
 }
