@@ -328,33 +328,270 @@ fn tables_are_declared_as_other_systems_have_them() {
 fn what_a_table_cannot_be_declared_with_is_refused() {
     let from = |rest: &str| format!("CREATE TABLE t {rest} FROM shop TABLE 'x';");
     for (text, expected) in [
-        ("CREATE TABLE t WITH (path = 'x');".to_string(), expect![[""]]),
-        ("CREATE TABLE t WITH (connectr = 'x');".into(), expect![[""]]),
-        ("CREATE TABLE \"ü\" WITH (connector = 'x');".into(), expect![[""]]),
-        ("CREATE TABLE shop WITH (connector = 'x');".into(), expect![[""]]),
-        ("CREATE TABLE t WITH (connector = 'x'); CREATE TABLE u FROM t TABLE 'x';".into(), expect![[""]]),
-        ("CREATE TABLE t WITH (connector = 'x', topic = 'a', table = 'b');".into(), expect![[""]]),
-        ("CREATE TABLE t (a int);".into(), expect![[""]]),
-        ("CREATE TABLE t FROM shop TABLE 'x' WITH (a = 'b', 'a' = 'c');".into(), expect![[""]]),
-        ("CREATE TABLE t FROM shop TABLE 'x' WITH (a = b);".into(), expect![[""]]),
-        ("CREATE TABLE t FROM shop TABLE 'x' WITH (format = 'json') FORMAT PLAIN ENCODE JSON;".into(), expect![[""]]),
-        ("CREATE TABLE t FROM shop TABLE 'x' FORMAT DEBEZIUM;".into(), expect![[""]]),
-        ("CREATE TABLE t INCLUDE timestamp AS at WITH (connector = 'x');".into(), expect![[""]]),
-        (from("(a int, a int)"), expect![[""]]),
-        (from("(a int PRIMARY KEY, b int PRIMARY KEY)"), expect![[""]]),
-        (from("(a int PRIMARY KEY, PRIMARY KEY (a))"), expect![[""]]),
-        (from("(a int, PRIMARY KEY (b))"), expect![[""]]),
-        (from("(a int AS (b + 1))"), expect![[""]]),
-        (from("(a AS b + 1)"), expect![[""]]),
-        (from("(a timestamp, WATERMARK FOR a AS a - INTERVAL '5' SECOND)"), expect![[""]]),
-        (from("(a int METADATA FROM offset)"), expect![[""]]),
-        (from("(a int[])"), expect![[""]]),
-        ("CREATE SOURCE s (a int) WITH (connector = 'x');".into(), expect![[""]]),
-        ("CREATE SOURCE s WITH (connector = 'x') FORMAT PLAIN ENCODE JSON;".into(), expect![[""]]),
-        ("CREATE VIEW v WITH (freshness = '1s') AS SELECT 1;".into(), expect![[""]]),
-        ("CREATE MATERIALIZED VIEW v WITH (freshnes = '1s') AS SELECT 1;".into(), expect![[""]]),
-        ("CREATE MATERIALIZED VIEW v WITH (freshness = '10ms') AS SELECT 1;".into(), expect![[""]]),
-        ("CREATE MATERIALIZED VIEW v WITH (freshness = 5) AS SELECT 1;".into(), expect![[""]]),
+        (
+            "CREATE TABLE t WITH (path = 'x');".to_string(),
+            expect![[r#"
+            error: table "t" does not say how to connect
+             --> views/shop.sql:3:14
+              |
+            3 | CREATE TABLE t WITH (path = 'x');
+              |              ^
+              = hint: add connector = '…'"#]],
+        ),
+        (
+            "CREATE TABLE t WITH (connectr = 'x');".into(),
+            expect![[r#"
+            error: there is no option "connectr"
+             --> views/shop.sql:3:22
+              |
+            3 | CREATE TABLE t WITH (connectr = 'x');
+              |                      ^^^^^^^^
+              = hint: did you mean "connector"?"#]],
+        ),
+        (
+            "CREATE TABLE \"ü\" WITH (connector = 'x');".into(),
+            expect![[r#"
+            error: a table with a source of its own cannot be called "ü"
+             --> views/shop.sql:3:14
+              |
+            3 | CREATE TABLE "ü" WITH (connector = 'x');
+              |              ^^^
+              = hint: use letters from a to z, digits and _: readers write it in a header, as name@17"#]],
+        ),
+        (
+            "CREATE TABLE shop WITH (connector = 'x');".into(),
+            expect![[r#"
+            error: "shop" brings a source of its own, and there is another of this name
+             --> views/shop.sql:3:14
+              |
+            3 | CREATE TABLE shop WITH (connector = 'x');
+              |              ^^^^
+              = hint: that one is at views/shop.sql:1; rename one of them, or write FROM shop TABLE '…'"#]],
+        ),
+        (
+            "CREATE TABLE t WITH (connector = 'x'); CREATE TABLE u FROM t TABLE 'x';".into(),
+            expect![[r#"
+            error: source "t" belongs to table "t" alone
+             --> views/shop.sql:3:60
+              |
+            3 | CREATE TABLE t WITH (connector = 'x'); CREATE TABLE u FROM t TABLE 'x';
+              |                                                            ^
+              = hint: declare it by itself, with CREATE SOURCE, and both tables FROM it"#]],
+        ),
+        (
+            "CREATE TABLE t WITH (connector = 'x', topic = 'a', table = 'b');".into(),
+            expect![[r#"
+            error: the table's name at the source is given twice
+             --> views/shop.sql:3:39
+              |
+            3 | CREATE TABLE t WITH (connector = 'x', topic = 'a', table = 'b');
+              |                                       ^^^^^"#]],
+        ),
+        (
+            "CREATE TABLE t (a int);".into(),
+            expect![[r#"
+            error: expected FROM, found the end of the statement
+             --> views/shop.sql:3:22
+              |
+            3 | CREATE TABLE t (a int);
+              |                      ^
+              = hint: a table is always a source's: CREATE TABLE products FROM catalog TABLE 'products'"#]],
+        ),
+        (
+            "CREATE TABLE t FROM shop TABLE 'x' WITH (a = 'b', 'a' = 'c');".into(),
+            expect![[r#"
+            error: option "a" is given twice
+             --> views/shop.sql:3:51
+              |
+            3 | CREATE TABLE t FROM shop TABLE 'x' WITH (a = 'b', 'a' = 'c');
+              |                                                   ^^^"#]],
+        ),
+        (
+            "CREATE TABLE t FROM shop TABLE 'x' WITH (a = b);".into(),
+            expect![[r#"
+            error: expected the option's value, found "b"
+             --> views/shop.sql:3:46
+              |
+            3 | CREATE TABLE t FROM shop TABLE 'x' WITH (a = b);
+              |                                              ^
+              = hint: write it in single quotes: 'like this'"#]],
+        ),
+        (
+            "CREATE TABLE t FROM shop TABLE 'x' WITH (format = 'json') FORMAT PLAIN ENCODE JSON;".into(),
+            expect![[r#"
+            error: the format is given twice
+             --> views/shop.sql:3:42
+              |
+            3 | CREATE TABLE t FROM shop TABLE 'x' WITH (format = 'json') FORMAT PLAIN ENCODE JSON;
+              |                                          ^^^^^^
+              = hint: leave this option out, or the clause FORMAT … ENCODE …"#]],
+        ),
+        (
+            "CREATE TABLE t FROM shop TABLE 'x' FORMAT DEBEZIUM;".into(),
+            expect![[r#"
+            error: expected ENCODE, found the end of the statement
+             --> views/shop.sql:3:50
+              |
+            3 | CREATE TABLE t FROM shop TABLE 'x' FORMAT DEBEZIUM;
+              |                                                  ^
+              = hint: write FORMAT DEBEZIUM ENCODE JSON, say"#]],
+        ),
+        (
+            "CREATE TABLE t INCLUDE timestamp AS at WITH (connector = 'x');".into(),
+            expect![[r#"
+            error: what a message carries besides its value is declared as a column
+             --> views/shop.sql:3:16
+              |
+            3 | CREATE TABLE t INCLUDE timestamp AS at WITH (connector = 'x');
+              |                ^^^^^^^
+              = hint: write it among the columns: sent_at timestamptz METADATA FROM 'timestamp'"#]],
+        ),
+        (
+            from("(a int, a int)"),
+            expect![[r#"
+            error: column "a" is declared twice
+             --> views/shop.sql:3:24
+              |
+            3 | CREATE TABLE t (a int, a int) FROM shop TABLE 'x';
+              |                        ^"#]],
+        ),
+        (
+            from("(a int PRIMARY KEY, b int PRIMARY KEY)"),
+            expect![[r#"
+            error: the primary key is declared twice
+             --> views/shop.sql:3:36
+              |
+            3 | CREATE TABLE t (a int PRIMARY KEY, b int PRIMARY KEY) FROM shop TABLE 'x';
+              |                                    ^
+              = hint: write a key of several columns behind them: PRIMARY KEY (…, …)"#]],
+        ),
+        (
+            from("(a int PRIMARY KEY, PRIMARY KEY (a))"),
+            expect![[r#"
+            error: the primary key is declared twice
+             --> views/shop.sql:3:36
+              |
+            3 | CREATE TABLE t (a int PRIMARY KEY, PRIMARY KEY (a)) FROM shop TABLE 'x';
+              |                                    ^^^^^^^"#]],
+        ),
+        (
+            from("(a int, PRIMARY KEY (b))"),
+            expect![[r#"
+            error: key column "b" is not declared
+             --> views/shop.sql:3:37
+              |
+            3 | CREATE TABLE t (a int, PRIMARY KEY (b)) FROM shop TABLE 'x';
+              |                                     ^"#]],
+        ),
+        (
+            from("(a int AS (b + 1))"),
+            expect![[r#"
+            error: expected ")", found "AS"
+             --> views/shop.sql:3:23
+              |
+            3 | CREATE TABLE t (a int AS (b + 1)) FROM shop TABLE 'x';
+              |                       ^^"#]],
+        ),
+        (
+            from("(a AS b + 1)"),
+            expect![[r#"
+            error: a table's columns are its source's
+             --> views/shop.sql:3:19
+              |
+            3 | CREATE TABLE t (a AS b + 1) FROM shop TABLE 'x';
+              |                   ^^
+              = hint: compute it in a view"#]],
+        ),
+        (
+            from("(a timestamp, WATERMARK FOR a AS a - INTERVAL '5' SECOND)"),
+            expect![[r#"
+            error: a table has no watermark
+             --> views/shop.sql:3:30
+              |
+            3 | CREATE TABLE t (a timestamp, WATERMARK FOR a AS a - INTERVAL '5' SECOND) FROM shop TABLE 'x';
+              |                              ^^^^^^^^^
+              = hint: leave it out: views hold what was committed, and wait for nothing"#]],
+        ),
+        (
+            from("(a int METADATA FROM offset)"),
+            expect![[r#"
+            error: expected what the column holds, found "offset"
+             --> views/shop.sql:3:37
+              |
+            3 | CREATE TABLE t (a int METADATA FROM offset) FROM shop TABLE 'x';
+              |                                     ^^^^^^
+              = hint: write it in single quotes: 'like this'"#]],
+        ),
+        (
+            from("(a int[])"),
+            expect![[r#"
+            error: type INT[] is not supported
+             --> views/shop.sql:3:19
+              |
+            3 | CREATE TABLE t (a int[]) FROM shop TABLE 'x';
+              |                   ^^^
+              = hint: types: boolean, integer, bigint, double precision, numeric(p,s), text, bytea, date, timestamp, timestamptz; json, jsonb and uuid as text"#]],
+        ),
+        (
+            "CREATE SOURCE s (a int) WITH (connector = 'x');".into(),
+            expect![[r#"
+            error: a source has no columns, its tables have
+             --> views/shop.sql:3:17
+              |
+            3 | CREATE SOURCE s (a int) WITH (connector = 'x');
+              |                 ^
+              = hint: write CREATE TABLE … (…) FROM s TABLE '…'"#]],
+        ),
+        (
+            "CREATE SOURCE s WITH (connector = 'x') FORMAT PLAIN ENCODE JSON;".into(),
+            expect![[r#"
+            error: a source has no format, its tables have
+             --> views/shop.sql:3:40
+              |
+            3 | CREATE SOURCE s WITH (connector = 'x') FORMAT PLAIN ENCODE JSON;
+              |                                        ^^^^^^
+              = hint: write it behind CREATE TABLE … FROM s TABLE '…'"#]],
+        ),
+        (
+            "CREATE VIEW v WITH (freshness = '1s') AS SELECT 1;".into(),
+            expect![[r#"
+            error: a plain view is as fresh as what it reads
+             --> views/shop.sql:3:21
+              |
+            3 | CREATE VIEW v WITH (freshness = '1s') AS SELECT 1;
+              |                     ^^^^^^^^^
+              = hint: give the option to the CREATE MATERIALIZED VIEW that reads it"#]],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW v WITH (freshnes = '1s') AS SELECT 1;".into(),
+            expect![[r#"
+            error: there is no option "freshnes"
+             --> views/shop.sql:3:34
+              |
+            3 | CREATE MATERIALIZED VIEW v WITH (freshnes = '1s') AS SELECT 1;
+              |                                  ^^^^^^^^
+              = hint: did you mean "freshness"?"#]],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW v WITH (freshness = '10ms') AS SELECT 1;".into(),
+            expect![[r#"
+            error: 10ms is shorter than what can be told
+             --> views/shop.sql:3:46
+              |
+            3 | CREATE MATERIALIZED VIEW v WITH (freshness = '10ms') AS SELECT 1;
+              |                                              ^^^^^^
+              = hint: sources are asked several times a second: write '1s', or '500ms' at least"#]],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW v WITH (freshness = 5) AS SELECT 1;".into(),
+            expect![[r#"
+            error: "5" is not a duration
+             --> views/shop.sql:3:46
+              |
+            3 | CREATE MATERIALIZED VIEW v WITH (freshness = 5) AS SELECT 1;
+              |                                              ^
+              = hint: write '500ms', '1s', '5m' or '1h'"#]],
+        ),
     ] {
         check(&format!("{SHOP}{text}"), expected);
     }

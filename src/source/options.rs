@@ -192,9 +192,14 @@ impl<'a> Reading<'a> {
 
     fn refuse_unknown(&mut self, options: &Options, lists: &[&[Known]], owner: &str) {
         let names: Vec<String> = lists.iter().copied().flatten().flat_map(Known::names).collect();
-        for (name, _) in options.iter().filter(|it| !names.contains(&it.0.text)) {
-            let told = lists.iter().copied().flatten().filter(|it| it.form != Form::Secret).map(|it| it.name);
-            let told: Vec<&str> = told.collect();
+        let told = |it: &Known| format!("{}{}", it.name, if it.form == Form::Secret { "_env" } else { "" });
+        let told: Vec<String> = lists.iter().copied().flatten().map(told).collect();
+        let secrets = || lists.iter().copied().flatten().filter(|it| it.form == Form::Secret).flat_map(Known::names);
+        for (name, value) in options.iter().filter(|it| !names.contains(&it.0.text)) {
+            // Under a name that is only misspelt it may be the secret itself.
+            if did_you_mean(&name.text, secrets().collect::<Vec<_>>().iter().map(String::as_str)).is_some() {
+                self.exposed.push(value.span);
+            }
             let list = if told.is_empty() {
                 format!("{owner} has no options")
             } else {
