@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the machine lacks. The build needs a C and C++ compiler and libclang (RocksDB's bindings are generated at
-# build time) and make. The tests need python3 (SQLite files are written from another process with it), valgrind (the
+# build time), make, and OpenSSL with pkg-config (for TLS to Kafka's brokers). The tests need python3 (SQLite files are written from another process with it), valgrind (the
 # slope test counts instructions with it) and PostgreSQL's server (answers are compared with its); `setup.sh build`
 # leaves those out.
 set -euo pipefail
@@ -19,6 +19,8 @@ has_libclang() {
     [ -n "$found" ]
 }
 has_libclang || missing+=(libclang-dev)
+command -v pkg-config >/dev/null || missing+=(pkg-config)
+pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
 
 if [ ${#missing[@]} -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then

@@ -9,6 +9,8 @@
 mod connect;
 mod error;
 mod format;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod options;
 pub mod sqlite;
 #[cfg(test)]
@@ -31,7 +33,11 @@ use crate::catalog::{Source, Table};
 use crate::change::{Batch, DataType, Position, Schema, SourceHealth, TableId};
 
 /// Every kind of source there is.
-const KINDS: &[Kind] = &[sqlite::KIND];
+const KINDS: &[Kind] = &[
+    sqlite::KIND,
+    #[cfg(feature = "kafka")]
+    kafka::KIND,
+];
 
 /// A kind of source.
 #[derive(Debug)]

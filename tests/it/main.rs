@@ -9,6 +9,8 @@ mod embedded;
 mod errors;
 mod faults;
 mod functions;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod messages;
 mod oracle;
 mod schemas;

@@ -1,9 +1,91 @@
 //! What events carry, whatever brought them: bytes in, rows out, no transport.
 //!
-//! `encoding` tells how a field carries its column's value, once for a column; `value` reads the values.
+//! | file | concept |
+//! |---|---|
+//! | `message` | what a carrier hands over, and why it may be unreadable |
+//! | `layout` | what is declared of a table of messages |
+//! | `shape` | what the table wants of each message |
+//! | `json`, `connect`, `key` | members of objects, the schemas of Kafka Connect, the keys of messages |
+//! | `debezium`, `rows`, `cloudevents`, `outbox`, `csv` | the formats |
+//! | `encoding`, `value` | how a field carries its column's value, once for a column; reading the values |
 
-// Nothing reads events yet.
-#![allow(dead_code)]
+#![cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "nothing carries messages"))]
 
+mod cloudevents;
+mod connect;
+mod csv;
+mod debezium;
 pub(crate) mod encoding;
+mod json;
+mod key;
+mod layout;
+mod message;
+mod outbox;
+mod rows;
+mod shape;
 pub(crate) mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub(in crate::source) use layout::Layout;
+pub(in crate::source) use message::{Message, Poison, beginning};
+
+use self::shape::{Metadata, Origin, Shape, Target, Writer};
+use crate::change::{Event, TableId};
+
+/// Makes changes of one table of messages, one after the other.
+#[derive(Debug)]
+pub(in crate::source) struct Reader {
+    reads: Reads,
+    shape: Shape,
+    writer: Writer,
+    wants_headers: bool,
+}
+
+/// What a format keeps from message to message.
+#[derive(Debug)]
+enum Reads {
+    Debezium(debezium::Debezium),
+    Upsert(rows::Upsert),
+    Plain(rows::Rows),
+    CloudEvents(cloudevents::CloudEvents),
+    Outbox(outbox::Outbox),
+    Csv(csv::Csv),
+}
+
+impl Reader {
+    fn new(reads: Reads, shape: Shape) -> Reader {
+        let wants_headers = matches!(reads, Reads::CloudEvents(_))
+            || shape.origins.iter().any(|it| matches!(it, Origin::Metadata(Metadata::Header(_))));
+        Reader { reads, shape, writer: Writer::default(), wants_headers }
+    }
+
+    /// Whether it looks at the headers of messages.
+    pub(in crate::source) fn wants_headers(&self) -> bool {
+        self.wants_headers
+    }
+
+    /// Appends what the message did to `table`; nothing when it cannot be read.
+    pub(in crate::source) fn read(
+        &mut self,
+        message: &Message<'_>,
+        table: TableId,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Poison> {
+        let before = events.len();
+        let mut target = Target { table, shape: &self.shape, writer: &mut self.writer, events };
+        let outcome = match &mut self.reads {
+            Reads::Debezium(it) => it.read(message, &mut target),
+            Reads::Upsert(it) => it.read(message, &mut target),
+            Reads::Plain(it) => it.read_plain(message, &mut target),
+            Reads::CloudEvents(it) => it.read(message, &mut target),
+            Reads::Outbox(it) => it.read(message, &mut target),
+            Reads::Csv(it) => it.read(message, &mut target),
+        };
+        if outcome.is_err() {
+            events.truncate(before);
+        }
+        outcome
+    }
+}

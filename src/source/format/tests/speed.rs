@@ -1,0 +1,60 @@
+//! How fast messages become rows, without a transport. A measurement, so it is run when asked for:
+//! `cargo test --release --lib formats_a_second -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use super::*;
+
+const COLUMNS: &str = "id BIGINT PRIMARY KEY, customer TEXT, price NUMERIC(10,2), paid BOOLEAN, placed TIMESTAMPTZ";
+
+const SOURCE: &str = r#""source":{"version":"3.5.0.Final","connector":"postgresql","name":"shop","ts_ms":1763805600123,"snapshot":"false","db":"shop","sequence":"[null,\"22536408\"]","ts_us":1763805600123456,"ts_ns":1763805600123456000,"schema":"public","table":"orders","txId":727,"lsn":22536408,"xmin":null},"transaction":null,"op":"c","ts_ms":1763805600456,"ts_us":1763805600456789,"ts_ns":1763805600456789000"#;
+
+#[test]
+#[ignore = "a measurement"]
+fn formats_a_second() {
+    let row = |id: usize| {
+        format!(
+            r#"{{"id":{id},"customer":"customer {id}","price":"Jw8=","paid":false,"placed":"2026-11-22T10:00:00.123456Z"}}"#
+        )
+    };
+    let field = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","optional":true,"field":"{name}"}}"#);
+    let decimal = r#"{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2"},"field":"price"}"#;
+    let fields = [
+        field("int64", "id"),
+        field("string", "customer"),
+        decimal.into(),
+        field("boolean", "paid"),
+        field("string", "placed"),
+    ]
+    .join(",");
+    let side = |name: &str| format!(r#"{{"type":"struct","fields":[{fields}],"optional":true,"field":"{name}"}}"#);
+    let schema = format!(r#"{{"type":"struct","fields":[{},{}]}}"#, side("before"), side("after"));
+    let bare = |id: usize| format!(r#"{{"before":null,"after":{},{SOURCE}}}"#, row(id));
+    let both = |id: usize| format!(r#"{{"before":{},"after":{},{SOURCE}}}"#, row(id), row(id));
+    let wrapped = |id: usize| format!(r#"{{"schema":{schema},"payload":{}}}"#, bare(id));
+    let upsert = |id: usize| row(id);
+    let csv = |id: usize| format!("{id},customer {id},99.99,false,2026-11-22T10:00:00.123456Z");
+    let debezium = "FORMAT DEBEZIUM ENCODE JSON";
+    let cases: [(&str, &str, &dyn Fn(usize) -> String); 5] = [
+        ("Debezium JSON", debezium, &bare),
+        ("Debezium JSON with before", debezium, &both),
+        ("Debezium JSON with schema", debezium, &wrapped),
+        ("upsert JSON", "FORMAT UPSERT ENCODE JSON (decimal.handling.mode = 'precise')", &upsert),
+        ("CSV", "FORMAT PLAIN ENCODE CSV", &csv),
+    ];
+    for (name, format, message) in cases {
+        let messages: Vec<(String, String)> = (0..20_000).map(|id| (format!("{{\"id\":{id}}}"), message(id))).collect();
+        let bytes: usize = messages.iter().map(|it| it.1.len()).sum();
+        let mut table = Fixture::new(COLUMNS, format);
+        let mut best = f64::MAX;
+        for _ in 0..5 {
+            let begin = Instant::now();
+            for (key, value) in &messages {
+                table.events(&sent(key, value)).expect("readable");
+            }
+            best = best.min(begin.elapsed().as_secs_f64());
+        }
+        let (count, mean) = (messages.len() as f64, bytes / messages.len());
+        println!("{name:<28}{:>10.0} messages/s of {mean} bytes, {:.2} µs each", count / best, best / count * 1e6);
+    }
+}

@@ -1,0 +1,122 @@
+//! The life of a running source: connect, copy or resume, follow; and again from the top after a fault.
+//!
+//! A fault never ends the source: it becomes a health state, and the cluster is tried again, at first soon and then more
+//! and more seldom, at times that chance spreads so that not everybody comes back at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::fault::Fault;
+use super::kind::Kafka;
+use super::places::Places;
+use super::session::Session;
+use crate::change::{Position, SourceHealth, TableId};
+use crate::source::{Link, Message, SourceSpec, TableSpec};
+
+const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
+const LAST_BACK_OFF: Duration = Duration::from_secs(10);
+/// What a person has to mend is looked at this often: who gives wrong passwords too often is locked out in places.
+const HALTED_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// Follows the source from `from` on, until the link is closed or told to stop.
+pub(super) fn run(kafka: &Kafka, spec: &SourceSpec, from: Option<Position>, link: &Link) {
+    let mut life = Life::new(spec, from.unwrap_or_default());
+    let mut back_off = FIRST_BACK_OFF;
+    while !link.stopped() {
+        life.healthy = false;
+        let outcome = Session::open(kafka, spec, link, &mut life).and_then(|mut it| it.follow());
+        let (health, longest) = match outcome {
+            Ok(()) | Err(Fault::Stopped) => return,
+            Err(Fault::Reopen) => {
+                pause(link, FIRST_BACK_OFF);
+                continue;
+            }
+            Err(Fault::Retry(reason)) => (SourceHealth::Retrying { reason }, LAST_BACK_OFF),
+            Err(Fault::Halt(reason)) => (SourceHealth::Halted { reason }, HALTED_BACK_OFF),
+        };
+        let is_halt = matches!(health, SourceHealth::Halted { .. });
+        if life.tell(spec, link, health).is_err() {
+            return;
+        }
+        let doubled = if life.healthy { FIRST_BACK_OFF } else { back_off * 2 };
+        back_off = if is_halt { longest } else { doubled.min(longest) };
+        pause(link, jittered(back_off));
+    }
+}
+
+/// Between half and all of `time`.
+pub(super) fn jittered(time: Duration) -> Duration {
+    time.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+/// Waits, but not longer than the engine wants the source.
+fn pause(link: &Link, time: Duration) {
+    let end = Instant::now() + time;
+    while !link.stopped() && Instant::now() < end {
+        thread::sleep(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)));
+    }
+}
+
+/// What outlives a fault.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// How far the source was read, at the end of the last consistent batch.
+    pub(super) places: Places,
+    /// The position that was last sent.
+    pub(super) position: Position,
+    /// Tables that have to be copied before a position speaks of them.
+    pub(super) pending: BTreeSet<TableId>,
+    /// Of these, the ones whose copy met a message that cannot be read: where, and why.
+    pub(super) given_up: BTreeMap<TableId, String>,
+    /// What the position was last said to speak of.
+    pub(super) covers: Arc<[TableId]>,
+    /// Whether the last attempt came as far as following the topics.
+    pub(super) healthy: bool,
+    health: Option<SourceHealth>,
+    /// What was last told of single tables.
+    halted: BTreeMap<TableId, String>,
+}
+
+impl Life {
+    fn new(spec: &SourceSpec, position: Position) -> Life {
+        let needs_copy = |it: &&TableSpec| it.copy || position.is_unread();
+        let (pending, covered): (Vec<_>, Vec<_>) = spec.tables.iter().partition(needs_copy);
+        Life {
+            places: Places::of_position(&position),
+            position,
+            pending: pending.into_iter().map(|it| it.table).collect(),
+            given_up: BTreeMap::new(),
+            covers: covered.into_iter().map(|it| it.table).collect(),
+            healthy: false,
+            health: None,
+            halted: BTreeMap::new(),
+        }
+    }
+
+    /// Tells how the source is doing, if that is new.
+    pub(super) fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
+        if self.health.as_ref() == Some(&health) {
+            return Ok(());
+        }
+        self.health = Some(health.clone());
+        link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
+    }
+
+    /// Tells which tables are not followed, if that is new.
+    pub(super) fn tell_halted(
+        &mut self,
+        spec: &SourceSpec,
+        link: &Link,
+        halted: BTreeMap<TableId, String>,
+    ) -> Result<(), Fault> {
+        if self.halted == halted {
+            return Ok(());
+        }
+        self.halted.clone_from(&halted);
+        link.sender.send(Message::Halted(spec.index, halted.into_iter().collect())).map_err(|_| Fault::Stopped)
+    }
+}

@@ -1,0 +1,256 @@
+//! What goes wrong between a cluster and us, and what becomes of it.
+
+use std::io::Read;
+use std::net::TcpListener;
+
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use vantage::change::SourceHealth;
+
+use super::stand::*;
+
+const VIEWS: &str = "CREATE SOURCE shop WITH (connector = 'kafka', properties.bootstrap.server = 'SERVERS', on_gap = 'GAP');\n\
+    CREATE TABLE orders (id BIGINT PRIMARY KEY, n INT NOT NULL) FROM shop TABLE 'orders' FORMAT UPSERT ENCODE JSON;\n\
+    CREATE TABLE stock (id BIGINT PRIMARY KEY, n INT) FROM shop TABLE 'stock' FORMAT UPSERT ENCODE JSON;\n\
+    CREATE MATERIALIZED VIEW o AS SELECT id, n FROM orders;\n\
+    CREATE MATERIALIZED VIEW s AS SELECT id, n FROM stock;\n";
+
+fn views(on_gap: &str) -> String {
+    VIEWS.replace("GAP", on_gap)
+}
+
+fn row(id: i64, n: i64) -> Sent {
+    Sent::new(&id.to_string(), &format!("{{\"n\":{n}}}"))
+}
+
+fn stand() -> Stand {
+    Stand::new(Cluster::new(1, &[("orders", 2), ("stock", 1)]), &views("halt"))
+}
+
+#[test]
+fn a_broker_that_goes_and_comes_back_costs_nothing() {
+    let stand = stand();
+    stand.cluster.send("orders", 0, &row(1, 1));
+    stand.cluster.flush();
+    let engine = stand.ready();
+    for round in 2..5 {
+        stand.cluster.mock.broker_down(1).expect("down");
+        health(&engine, |it| matches!(it, SourceHealth::Retrying { .. }));
+        // What was read stays readable.
+        assert_eq!(rows(&engine, "o").len(), round as usize - 1);
+        stand.cluster.mock.broker_up(1).expect("up");
+        stand.cluster.send("orders", 1, &row(round, 1));
+        health(&engine, |it| *it == SourceHealth::Streaming);
+        catch_up(&stand, &engine, "shop");
+        assert_eq!(rows(&engine, "o").len(), round as usize);
+    }
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn errors_of_requests_pass() {
+    let stand = stand();
+    let engine = stand.ready();
+    let errors = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN,
+    ];
+    for key in [RDKafkaApiKey::Fetch, RDKafkaApiKey::Metadata, RDKafkaApiKey::ListOffsets] {
+        stand.cluster.mock.request_errors(key, &errors);
+    }
+    for id in 0..100 {
+        stand.cluster.send("orders", (id % 2) as i32, &row(id, id));
+    }
+    catch_up(&stand, &engine, "shop");
+    let expected: Vec<String> = (0..100).map(|id| format!("{id} | {id}")).collect();
+    assert_eq!(rows(&engine, "o"), expected);
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn a_slow_broker_is_waited_for() {
+    let stand = stand();
+    stand.cluster.mock.broker_round_trip_time(1, std::time::Duration::from_millis(150)).expect("delay");
+    stand.cluster.send("orders", 0, &row(1, 1));
+    let engine = stand.ready();
+    catch_up(&stand, &engine, "shop");
+    assert_eq!(rows(&engine, "o"), ["1 | 1"]);
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn a_message_that_cannot_be_read_halts_its_table_and_no_other() {
+    let stand = stand();
+    stand.cluster.send("orders", 0, &row(1, 1));
+    let engine = stand.ready();
+    stand.cluster.send("orders", 0, &Sent::new("2", "{\"n\":\"many\"}"));
+    stand.cluster.send("orders", 0, &row(3, 3));
+    stand.cluster.send("stock", 0, &row(7, 7));
+    stand.cluster.flush();
+    let halted = |engine: &vantage::engine::Engine| {
+        let reason = trouble(engine, "orders");
+        for part in ["topic \"orders\"", "partition 0", "offset 1", "column \"n\"", "many"] {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+        wait_rows(engine, "s", &["7 | 7"]);
+        // Its rows are as they were before that message, and its place says so.
+        assert_eq!(rows(engine, "o"), ["1 | 1"]);
+        let epoch = engine.board().epoch();
+        assert_eq!(epoch.positions()["shop"].at("orders-0"), Some(0));
+    };
+    halted(&engine);
+    stand.cluster.send("stock", 0, &row(8, 8));
+    wait_rows(&engine, "s", &["7 | 7", "8 | 8"]);
+    engine.stop().expect("stop");
+    // Another start meets it again.
+    let engine = stand.start();
+    stand.cluster.send("stock", 0, &Sent::tombstone("8"));
+    halted(&engine);
+    engine.stop().expect("stop");
+    // What it is can be declared.
+    let stand = stand.rewritten(&views("halt").replace("n INT NOT NULL", "n TEXT"));
+    let engine = stand.ready();
+    wait_rows(&engine, "o", &["1 | 1", "2 | many", "3 | 3"]);
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn a_copy_that_meets_such_a_message_is_given_up_and_the_rest_goes_on() {
+    let stand = stand();
+    stand.cluster.send("orders", 1, &Sent::new("2", "no JSON"));
+    stand.cluster.send("stock", 0, &row(7, 7));
+    stand.cluster.flush();
+    let engine = stand.start();
+    let reason = trouble(&engine, "orders");
+    assert!(reason.contains("partition 1, offset 0") && reason.contains("no JSON"), "{reason}");
+    wait_rows(&engine, "s", &["7 | 7"]);
+    engine.stop().expect("stop");
+}
+
+/// More than the mock keeps of one partition.
+fn push_out(stand: &Stand, topic: &str) {
+    let filler = "x".repeat(100_000);
+    for id in 0..80 {
+        stand.cluster.send(topic, 0, &Sent::new(&id.to_string(), &format!("{{\"n\":{id},\"filler\":\"{filler}\"}}")));
+        if id % 8 == 0 {
+            stand.cluster.flush();
+        }
+    }
+    stand.cluster.flush();
+}
+
+#[test]
+fn messages_deleted_before_they_were_read_are_a_gap_that_is_named() {
+    let stand = stand();
+    stand.cluster.send("orders", 0, &row(1000, 1));
+    stand.cluster.flush();
+    stand.ready().stop().expect("stop");
+    push_out(&stand, "orders");
+    stand.cluster.send("stock", 0, &row(7, 7));
+    stand.cluster.flush();
+    let engine = stand.start();
+    let reason = trouble(&engine, "orders");
+    assert!(reason.starts_with("gap: ") && reason.contains("topic \"orders\" (partition 0, offsets 1 to"), "{reason}");
+    assert!(reason.contains("on_gap = 'resync'"), "{reason}");
+    wait_rows(&engine, "s", &["7 | 7"]);
+    assert_eq!(rows(&engine, "o"), ["1000 | 1"]);
+    engine.stop().expect("stop");
+    // Who knows that the topic holds every row has it copied again; what is not there any more is gone.
+    let stand = stand.rewritten(&views("resync"));
+    let engine = stand.ready();
+    let copied = rows(&engine, "o");
+    assert!(copied.contains(&"79 | 79".to_string()) && !copied.contains(&"1000 | 1".to_string()), "{copied:?}");
+    stand.cluster.send("orders", 1, &row(2000, 2));
+    catch_up(&stand, &engine, "shop");
+    assert!(rows(&engine, "o").contains(&"2000 | 2".to_string()));
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn another_cluster_is_noticed() {
+    let stand = stand();
+    stand.cluster.send("orders", 0, &row(1, 1));
+    stand.cluster.flush();
+    stand.ready().stop().expect("stop");
+    let other = Cluster::new(1, &[("orders", 2), ("stock", 1)]);
+    other.send("orders", 0, &row(2, 2));
+    other.flush();
+    // Both go on, so that the second one has its own address.
+    let (stand, _first) = stand.moved_to(other);
+    let stand = stand.rewritten(&views("halt"));
+    let engine = stand.start();
+    let halted = health(&engine, |it| matches!(it, SourceHealth::Halted { .. }));
+    assert!(halted.to_string().contains("what is held was read from cluster"), "{halted}");
+    assert_eq!(rows(&engine, "o"), ["1 | 1"]);
+    engine.stop().expect("stop");
+    let stand = stand.rewritten(&views("resync"));
+    let engine = stand.ready();
+    wait_rows(&engine, "o", &["2 | 2"]);
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_named_and_found_when_it_comes() {
+    let stand = Stand::new(Cluster::new(1, &[("stock", 1)]), &views("halt"));
+    stand.cluster.send("stock", 0, &row(7, 7));
+    stand.cluster.flush();
+    let engine = stand.start();
+    let reason = trouble(&engine, "orders");
+    assert!(reason.contains("there is no topic \"orders\" at"), "{reason}");
+    wait_rows(&engine, "s", &["7 | 7"]);
+    stand.cluster.mock.create_topic("orders", 3, 1).expect("topic");
+    stand.cluster.send("orders", 2, &row(1, 1));
+    wait_rows(&engine, "o", &["1 | 1"]);
+    engine.wait_ready(PATIENCE).expect("ready");
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn what_is_no_broker_is_told_in_one_line() {
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("free port");
+        listener.local_addr().expect("address").to_string()
+    };
+    // Something that takes connections, reads what comes and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("free port");
+    let address = silent.local_addr().expect("address").to_string();
+    std::thread::spawn(move || {
+        for connection in silent.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut connection = connection;
+                let mut buffer = [0; 1024];
+                while connection.read(&mut buffer).is_ok_and(|it| it > 0) {}
+            });
+        }
+    });
+    for servers in [nobody, address] {
+        let stand = stand();
+        let text = views("halt").replace("SERVERS", &servers);
+        let stand = stand.rewritten(&text);
+        let engine = stand.start();
+        let health = health(&engine, |it| matches!(it, SourceHealth::Retrying { .. }));
+        let line = health.to_string();
+        assert!(line.contains(&servers) && !line.contains('\n'), "{line}");
+        engine.stop().expect("stop");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_options_stops_the_start() {
+    let stand = stand();
+    for (from, to, expected) in [
+        ("properties.bootstrap.server", "properties.bootstrap.srever", "there is no option"),
+        ("on_gap = 'halt'", "on_gap = 'ignore'", "is not one of halt, resync"),
+        ("on_gap = 'halt'", "properties.sasl.password = 'secret'", "is a secret and may not stand in a view file"),
+        ("on_gap = 'halt'", "properties.enable.auto.commit = 'true'", "there is no option"),
+        ("TABLE 'orders'", "TABLE 'or ders'", "no topic can be called"),
+    ] {
+        let text = views("halt").replace(from, to);
+        let error = stand.refused(&text);
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("'secret'"), "{error}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Kafka as a source, against librdkafka's own mock of a cluster: no server is needed, and faults come when they are
+//! asked for.
+
+mod faults;
+mod random;
+mod stand;
+mod stream;
