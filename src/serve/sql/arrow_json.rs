@@ -3,7 +3,7 @@
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, IntervalMonthDayNanoType,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Field, Float64Type, Int64Type, IntervalMonthDayNanoType,
     IntervalUnit, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType, UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -13,8 +13,16 @@ use crate::change;
 use crate::change::text::calendar::SECOND;
 use crate::change::text::decimal;
 use crate::change::text::moment::write_fraction;
-use crate::dialect::interval_text;
+use crate::dialect::{PLAIN_NUMERIC, interval_text};
 use crate::serve::json;
+
+/// PostgreSQL's name of the type of a column.
+pub(super) fn type_name(column: &Field) -> String {
+    match column.data_type() {
+        DataType::Decimal128(..) if column.metadata().contains_key(PLAIN_NUMERIC) => "numeric".into(),
+        other => sql_name(other),
+    }
+}
 
 /// PostgreSQL's name of an Arrow type.
 pub(super) fn sql_name(data_type: &DataType) -> String {

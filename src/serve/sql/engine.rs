@@ -26,7 +26,7 @@ use futures::StreamExt;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::arrow_json::{Values, sql_name};
+use super::arrow_json::{Values, type_name};
 use super::failure::{problem, problem_in, unplannable};
 use super::rows::Rows;
 use super::statement::{Statement, prepare};
@@ -34,7 +34,7 @@ use super::table::Table;
 use super::view::{PlainView, Views};
 use super::watch::Watch;
 use super::width::TooWide;
-use super::{checks, functions, guard, parameters};
+use super::{checks, functions, guard, padded, parameters};
 use crate::change::ZONE;
 use crate::dialect;
 use crate::serve::format::Format;
@@ -210,7 +210,7 @@ impl Engine {
         let plan = reset_plan_states(Arc::clone(plan))?;
         let schema = plan.schema();
         let answer = Rows::new(*format, &statement.labels).map_err(external)?;
-        answer.open(schema.fields().iter().map(|it| sql_name(it.data_type())), writer.out());
+        answer.open(schema.fields().iter().map(|it| type_name(it)), writer.out());
         let mut batches = execute_stream(plan, self.task(run, batch_rows))?;
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
@@ -307,6 +307,7 @@ fn session(directory: &Directory, views: Views, runtime: Arc<RuntimeEnv>) -> Ses
         .with_window_functions(functions::windows())
         .with_analyzer_rules(analyzer.rules)
         .with_optimizer_rules(dialect::optimizer(dialect::Reader::Query))
+        .with_physical_optimizer_rules(padded::physical_optimizer())
         .build()
 }
 

@@ -10,6 +10,7 @@
 //! | refuse what would grow beyond measure in planning | `expansion` |
 //! | accept a fixed list of plan nodes and functions, and no long constants | `guard`, `functions` |
 //! | arithmetic and sums that fail instead of wrapping, texts that do not grow beyond measure | `dialect`, `sum` |
+//! | what joins and grouping sets say of the order of their rows | `padded` |
 //! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
 //! | threads of their own, and turns to compute | `workers`, `turns` |
 //! | an end in time and in memory, wherever the work is | `watch`, `checks`, `patterns`, `width` |
@@ -26,6 +27,7 @@ mod functions;
 mod guard;
 mod keyed;
 mod names;
+mod padded;
 mod parameters;
 mod patterns;
 mod pushdown;
