@@ -10,20 +10,21 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::concat_elements::concat_elements_dyn;
 use datafusion::arrow::compute::kernels::length::length;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arguments::over_arrays;
 use super::rewrite::rewrite_plan;
+use super::wrapped::{Difference, wrapped};
 
 /// The longest text a call may return. A join may repeat it a batch of rows long.
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -54,7 +55,7 @@ impl BoundLengths {
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match expr {
-            Expr::ScalarFunction(mut call) => match Growth::of_function(call.name()) {
+            Expr::ScalarFunction(mut call) => match Growth::of_call(&call) {
                 Some(growth) => {
                     call.func = bounded(call.func, growth);
                     Ok(Transformed::yes(Expr::ScalarFunction(call)))
@@ -91,6 +92,8 @@ enum Growth {
     Gathered,
     /// Two digits a byte.
     Twice,
+    /// A backslash and three digits a byte.
+    Escaped,
     /// The first argument between the others.
     Separated,
     /// The third argument wherever the second is found in the first.
@@ -106,11 +109,22 @@ enum Growth {
 }
 
 impl Growth {
+    fn of_call(call: &ScalarFunction) -> Option<Growth> {
+        match (call.name(), call.args.get(1)) {
+            ("encode", Some(Expr::Literal(form, _)))
+                if ["hex", "base64"].map(Some).contains(&form.try_as_str().flatten()) =>
+            {
+                Some(Growth::Twice)
+            }
+            (name, _) => Growth::of_function(name),
+        }
+    }
+
     fn of_function(name: &str) -> Option<Growth> {
         Some(match name {
             "concat" | "overlay" => Growth::Sum,
             "array_append" | "array_concat" | "make_array" => Growth::Gathered,
-            "encode" => Growth::Twice,
+            "encode" => Growth::Escaped,
             "concat_ws" => Growth::Separated,
             "replace" => Growth::Replaced,
             "regexp_replace" => Growth::ReplacedAnywhere,
@@ -128,6 +142,7 @@ impl Growth {
         match self {
             Growth::Sum | Growth::Gathered => sum,
             Growth::Twice => 2 * length(0),
+            Growth::Escaped => 4 * length(0),
             Growth::Separated => sum + length(0) * lengths.len(),
             Growth::Replaced => length(0).saturating_add((length(0) / length(1).max(1) + 1).saturating_mul(length(2))),
             Growth::ReplacedAnywhere => length(0).saturating_add((length(0) + 1).saturating_mul(length(2))),
@@ -152,22 +167,22 @@ pub(super) fn held(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
 }
 
 fn bounded(inner: Arc<ScalarUDF>, growth: Growth) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(Bounded { inner, growth }))
+    wrapped(inner, Bounded { growth })
 }
 
 /// A function that refuses to return too much.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Bounded {
-    inner: Arc<ScalarUDF>,
     growth: Growth,
 }
 
 impl Bounded {
-    fn check(&self, args: &[ColumnarValue], rows: usize) -> Result<()> {
+    fn check(&self, name: &str, args: &[ColumnarValue], rows: usize) -> Result<()> {
         let total: usize = args.iter().map(|it| bytes(it, rows)).sum::<Result<_>>()?;
         // Most batches are so small that not even all their values together are too long.
         let most = match self.growth {
             Growth::Sum | Growth::Gathered | Growth::Twice => 2 * total,
+            Growth::Escaped => 4 * total,
             Growth::Separated => total.saturating_mul(args.len()),
             _ => usize::MAX,
         };
@@ -175,7 +190,7 @@ impl Bounded {
             return Ok(());
         }
         if self.growth == Growth::Gathered {
-            return if total <= MAX_BATCH_BYTES { Ok(()) } else { Err(self.too_long(MAX_BATCH_BYTES)) };
+            return if total <= MAX_BATCH_BYTES { Ok(()) } else { Err(too_long(name, MAX_BATCH_BYTES)) };
         }
         let lengths = args.iter().enumerate().map(|(place, it)| Lengths::of(it, self.growth.is_number(place)));
         let lengths = lengths.collect::<Result<Vec<_>>>()?;
@@ -185,50 +200,26 @@ impl Bounded {
             of_row.iter_mut().zip(&lengths).for_each(|(length, it)| *length = it.of_row(row));
             let one = self.growth.of(&of_row);
             if one > MAX_VALUE_BYTES {
-                return Err(self.too_long(MAX_VALUE_BYTES));
+                return Err(too_long(name, MAX_VALUE_BYTES));
             }
             grown += one;
             if grown > MAX_BATCH_BYTES {
-                return Err(self.too_long(MAX_BATCH_BYTES));
+                return Err(too_long(name, MAX_BATCH_BYTES));
             }
         }
         Ok(())
     }
-
-    fn too_long(&self, limit: usize) -> DataFusionError {
-        DataFusionError::External(Box::new(TooLong { function: self.name().into(), limit }))
-    }
 }
 
-impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
+fn too_long(function: &str, limit: usize) -> DataFusionError {
+    DataFusionError::External(Box::new(TooLong { function: function.into(), limit }))
+}
 
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(arg_types)
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Difference for Bounded {
+    fn invoke(&self, inner: &ScalarUDF, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = args.args.iter().all(|it| matches!(it, ColumnarValue::Scalar(_)));
-        self.check(&args.args, if constant { 1 } else { args.number_rows })?;
-        self.inner.invoke_with_args(args)
+        self.check(inner.name(), &args.args, if constant { 1 } else { args.number_rows })?;
+        inner.invoke_with_args(args)
     }
 }
 
@@ -321,6 +312,7 @@ mod tests {
         let cases = [
             (Growth::Sum, vec![3, 4], 7),
             (Growth::Twice, vec![3], 6),
+            (Growth::Escaped, vec![3, 6], 12),
             (Growth::Separated, vec![2, 5, 5], 18),
             (Growth::Replaced, vec![10, 5, 100], 310),
             (Growth::Replaced, vec![10, 0, 1], 21),

@@ -54,6 +54,16 @@ impl Calls {
             ("round" | "trunc", [value]) if matches!(kind(0), Some(Kind::Int32 | Kind::Int64)) => {
                 Some(self.of_double(call, value))
             }
+            // Numerics of two scales are compared as they are, which are not equal to it.
+            ("nullif", [value, other])
+                if kind(0) != kind(1)
+                    && matches!((kind(0), kind(1)), (Some(Kind::Numeric { .. }), Some(Kind::Numeric { .. }))) =>
+            {
+                let null = Expr::Literal(ScalarValue::try_from(value.get_type(schema)?)?, None);
+                Some(when(value.clone().eq(other.clone()), null).otherwise(value.clone())?)
+            }
+            // It would have nanoseconds.
+            ("now", []) => Some(cast(Expr::ScalarFunction(call.clone()), Kind::TimestampTz.arrow())),
             ("array_length", arguments) => {
                 let length = cast(Expr::ScalarFunction(call.clone()), DataType::Int32);
                 let _ = arguments;

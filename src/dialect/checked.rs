@@ -81,6 +81,15 @@ impl CheckArithmetic {
                 }
                 Ok(Transformed::no(Expr::Negative(inner)))
             }
+            // `round(-0.4)`, and texts read as doubles.
+            Expr::ScalarFunction(it) => {
+                let call = Expr::ScalarFunction(it);
+                let is_double = call.get_type(schema)? == DataType::Float64;
+                Ok(if is_double { Transformed::yes(with_one_zero(call)) } else { Transformed::no(call) })
+            }
+            Expr::Literal(ScalarValue::Float64(Some(0.0)), metadata) => {
+                Ok(Transformed::yes(Expr::Literal(ScalarValue::Float64(Some(0.0)), metadata)))
+            }
             other => Ok(Transformed::no(other)),
         }
     }

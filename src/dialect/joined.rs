@@ -75,6 +75,7 @@ impl Expander<'_> {
         for from in &mut select.from {
             self.name_natural(from)?;
         }
+        self.qualify_conditions(select);
         if !select.projection.iter().any(|it| matches!(it, SelectItem::Wildcard(_))) {
             return Ok(());
         }
@@ -85,6 +86,23 @@ impl Expander<'_> {
         });
         select.projection = expanded.collect();
         Ok(())
+    }
+
+    /// Says in WHERE and ON whose the shared columns are, where DataFusion takes them for ambiguous.
+    fn qualify_conditions(&self, select: &mut Select) {
+        for from in &mut select.from {
+            for at in 0..from.joins.len() {
+                let (before, join) = (from.joins[..at].to_vec(), &mut from.joins[at].join_operator);
+                if let Some(JoinConstraint::On(condition)) = constraint_mut(join) {
+                    let columns = self.columns_of_joins(&from.relation, &before);
+                    qualify(condition, &before, columns.unwrap_or_default());
+                }
+            }
+        }
+        if let Some(condition) = &mut select.selection {
+            let joins: Vec<Join> = select.from.iter().flat_map(|it| it.joins.clone()).collect();
+            qualify(condition, &joins, self.columns_of_from(&select.from).unwrap_or_default());
+        }
     }
 
     /// NATURAL as the USING it stands for.
@@ -226,6 +244,56 @@ impl Expander<'_> {
     }
 }
 
+/// Puts the table's name before the columns that `joins` have in common, and that no other of `columns` has the name of.
+fn qualify(condition: &mut Expr, joins: &[Join], columns: Vec<Column>) {
+    let mut shared = Vec::new();
+    for join in joins {
+        if let Some(JoinConstraint::Using(names)) = constraint(&join.join_operator) {
+            shared.extend(names.iter().filter_map(last_name));
+        }
+    }
+    let only = |name: String| {
+        let mut named = columns.iter().filter(|it| it.name == name);
+        named.next().filter(|_| named.next().is_none()).cloned()
+    };
+    let shared = shared.into_iter().filter_map(only).collect();
+    // It never breaks off.
+    let _ = condition.visit(&mut Qualifier { shared, depth: 0 });
+}
+
+/// Puts the table's name before shared columns.
+struct Qualifier {
+    shared: Vec<Column>,
+    /// How many subqueries are around, whose own columns come first.
+    depth: usize,
+}
+
+impl VisitorMut for Qualifier {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr
+            && self.depth == 0
+            && let Some(column) = self.shared.iter().find(|it| it.name == folded(name))
+            && let Some(qualifier) = &column.qualifier
+        {
+            // The name keeps its place in the statement.
+            *expr = Expr::CompoundIdentifier(vec![qualifier.clone(), name.clone()]);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Whether any join of `from` has columns that both sides share.
 fn merges(from: &TableWithJoins) -> bool {
     let nested = |it: &TableFactor| match it {
@@ -239,30 +307,28 @@ fn merges(from: &TableWithJoins) -> bool {
     nested(&from.relation) || from.joins.iter().any(shares)
 }
 
+/// What rows of both sides go together by, where the join is of a kind that says so.
+macro_rules! constraint_of {
+    ($operator:expr) => {
+        match $operator {
+            JoinOperator::Join(it)
+            | JoinOperator::Inner(it)
+            | JoinOperator::Left(it)
+            | JoinOperator::LeftOuter(it)
+            | JoinOperator::Right(it)
+            | JoinOperator::RightOuter(it)
+            | JoinOperator::FullOuter(it) => Some(it),
+            _ => None,
+        }
+    };
+}
+
 pub(super) fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(it)
-        | JoinOperator::Inner(it)
-        | JoinOperator::Left(it)
-        | JoinOperator::LeftOuter(it)
-        | JoinOperator::Right(it)
-        | JoinOperator::RightOuter(it)
-        | JoinOperator::FullOuter(it) => Some(it),
-        _ => None,
-    }
+    constraint_of!(operator)
 }
 
 fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(it)
-        | JoinOperator::Inner(it)
-        | JoinOperator::Left(it)
-        | JoinOperator::LeftOuter(it)
-        | JoinOperator::Right(it)
-        | JoinOperator::RightOuter(it)
-        | JoinOperator::FullOuter(it) => Some(it),
-        _ => None,
-    }
+    constraint_of!(operator)
 }
 
 /// The columns under the names an alias gives to the first of them.
@@ -302,13 +368,10 @@ fn folded(ident: &Ident) -> String {
 }
 
 fn unknown(what: &str) -> Unsupported {
-    Unsupported {
-        message: format!(
-            "{what} over a join with USING or NATURAL is not supported where a side's columns are not known"
-        ),
-        hint: "name the columns, and join ON a column of one = a column of the other",
-        words: if what == "NATURAL" { "natural".into() } else { "using".into() },
-    }
+    let message =
+        format!("{what} over a join with USING or NATURAL is not supported where a side's columns are not known");
+    let hint = "name the columns, and join ON a column of one = a column of the other";
+    Unsupported::new(message, hint, if what == "NATURAL" { "natural" } else { "using" })
 }
 
 #[cfg(test)]
@@ -349,6 +412,10 @@ mod tests {
                 "WITH w (a, e) AS (SELECT * FROM aa) SELECT zz.a, zz.b, w.e FROM zz JOIN w USING(a)",
             ),
             ("SELECT * FROM zz JOIN aa ON zz.a = aa.a", "SELECT * FROM zz JOIN aa ON zz.a = aa.a"),
+            (
+                "SELECT b FROM zz NATURAL LEFT JOIN aa WHERE a = 1 AND c IN (SELECT a FROM mm)",
+                "SELECT b FROM zz LEFT JOIN aa USING(a) WHERE zz.a = 1 AND c IN (SELECT a FROM mm)",
+            ),
             ("SELECT b FROM zz NATURAL JOIN (SELECT 1 AS x) q", "SELECT b FROM zz JOIN (SELECT 1 AS x) q ON true"),
         ];
         for (sql, wanted) in cases {

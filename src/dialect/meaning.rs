@@ -6,13 +6,14 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, cast, lit};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::calls::Calls;
+use super::calls::{Calls, is_constant_text};
 use super::mixed::with_one_type;
-use super::operators;
+use super::own::Kind;
 use super::rewrite::rewrite_plan;
+use super::{operators, said};
 
 /// The analyzer rule.
 #[derive(Debug)]
@@ -36,6 +37,14 @@ impl Meaning {
             Expr::Between(it) => operators::between(it, schema)?,
             Expr::Like(it) => operators::like(it, schema)?,
             Expr::Cast(it) => named_type(it),
+            Expr::AggregateFunction(it) => {
+                check_filter(it.params.filter.as_deref(), schema)?;
+                None
+            }
+            Expr::WindowFunction(it) => {
+                check_filter(it.params.filter.as_deref(), schema)?;
+                None
+            }
             Expr::InList(it) if it.list.iter().any(|value| !matches!(value, Expr::Literal(..))) => Some(any_equal(it)),
             // `1e20` is a number of 21 digits; a negative scale would be a type nobody has.
             Expr::Literal(ScalarValue::Decimal128(Some(value), precision, scale), metadata) if *scale < 0 => {
@@ -50,6 +59,18 @@ impl Meaning {
             Some(meant) => Transformed::yes(meant),
             None => Transformed::new_transformed(expr, changed),
         })
+    }
+}
+
+/// Refuses what stands in FILTER and is neither true nor false: DataFusion would make it a truth value.
+fn check_filter(filter: Option<&Expr>, schema: &DFSchema) -> Result<()> {
+    let Some(filter) = filter.filter(|it| !is_constant_text(it)) else { return Ok(()) };
+    match Kind::of(&filter.get_type(schema)?) {
+        None | Some(Kind::Boolean) => Ok(()),
+        Some(kind) => {
+            let message = format!("argument of FILTER must be type boolean, not type {}", kind.name());
+            Err(said("42804", message))
+        }
     }
 }
 

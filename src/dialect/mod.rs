@@ -16,6 +16,7 @@ mod joined;
 mod lenient;
 mod meaning;
 mod mixed;
+mod named;
 mod numbers;
 mod operators;
 mod optimizer;
@@ -30,8 +31,10 @@ mod syntax;
 mod to_timestamp;
 mod value;
 mod windows;
+mod wrapped;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::execution::SessionStateDefaults;
@@ -52,7 +55,7 @@ use self::to_timestamp::ToTimestamp;
 
 pub(crate) use self::joined::expand_joined;
 pub(crate) use self::optimizer::{Reader, optimizer};
-pub(crate) use self::own::{PatternProblem, check_pattern, pattern_of};
+pub(crate) use self::own::{PLAIN_NUMERIC, PatternProblem, as_written, check_pattern, pattern_of};
 pub(crate) use self::planner::expr_planners;
 pub(crate) use self::spelling::respell;
 pub(crate) use self::subquery::{NULLABLE, settle_subqueries};
@@ -96,6 +99,16 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let own = [ScalarUDF::new_from_impl(ToTimestamp::new()), ScalarUDF::new_from_impl(Modulo::new())];
     // Ours come last: they take the place of what DataFusion knows as another name of one of its functions.
     named.chain(own.map(Arc::new)).chain(own::registered()).collect()
+}
+
+/// Whether there is a function of one row of this name.
+fn is_scalar(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let functions = scalar_functions();
+        let names = functions.iter().flat_map(|it| it.aliases().iter().cloned().chain([it.name().to_owned()]));
+        names.collect()
+    });
+    NAMES.contains(name)
 }
 
 /// An interval as PostgreSQL writes it.

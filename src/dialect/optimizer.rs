@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
@@ -69,12 +69,40 @@ pub(crate) fn optimizer(reader: Reader) -> Vec<Rule> {
         // A filter cannot go below a limit, so limits go first.
         query(Arc::new(PushDownLimit::new())),
         query(Arc::new(PushDownFilters(PushDownFilter::new()))),
-        both(Arc::new(SingleDistinctToGroupBy::new())),
+        match reader {
+            Reader::View => Some(Arc::new(SingleDistinctToGroupBy::new())),
+            Reader::Query => Some(Arc::new(SingleDistinct(SingleDistinctToGroupBy::new()))),
+        },
         query(Arc::new(EliminateGroupByConstant::new())),
         query(Arc::new(CommonSubexprEliminate::new())),
         both(Arc::new(OptimizeProjections::new())),
     ];
     rules.into_iter().flatten().collect()
+}
+
+/// `SingleDistinctToGroupBy`, but not where a sum stands beside the DISTINCT: adding up sums, it would change its type.
+#[derive(Debug)]
+struct SingleDistinct(SingleDistinctToGroupBy);
+
+impl OptimizerRule for SingleDistinct {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let is_plain_sum = |it: &Expr| match it.clone().unalias() {
+            Expr::AggregateFunction(call) => call.func.name() == "sum" && !call.params.distinct,
+            _ => false,
+        };
+        match &plan {
+            LogicalPlan::Aggregate(it) if it.aggr_expr.iter().any(is_plain_sum) => Ok(Transformed::no(plan)),
+            _ => self.0.rewrite(plan, config),
+        }
+    }
 }
 
 /// `PushDownFilter`, but not below an aggregate without GROUP BY: that has a row of what is left of no rows at all.

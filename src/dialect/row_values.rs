@@ -141,7 +141,7 @@ impl<'a> Comparison<'a> {
             counted(left.len(), "column"),
             counted(right.len(), "column")
         );
-        Err(Unsupported { message, hint: "both rows need the same number of columns", words: self.0.to_string() })
+        Err(Unsupported::new(message, "both rows need the same number of columns", self.0.to_string()))
     }
 
     fn parts<'e>(&self, expr: &'e Expr) -> Result<Vec<&'e Expr>, Unsupported> {
@@ -149,7 +149,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn unsupported(&self, hint: &'static str) -> Unsupported {
-        Unsupported { message: "this comparison of a row is not supported".into(), hint, words: self.0.to_string() }
+        Unsupported::new("this comparison of a row is not supported", hint, self.0.to_string())
     }
 }
 

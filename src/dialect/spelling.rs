@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval as Written, ObjectName, Query, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, Interval as Written, LimitClause, ObjectName, Query, Select, UnaryOperator,
+    Value, VisitMut, VisitorMut,
 };
 
+use super::named;
 use super::syntax::Unsupported;
 use super::value::interval::Interval;
 use super::value::unit::Unit;
@@ -27,7 +29,22 @@ struct Speller;
 impl VisitorMut for Speller {
     type Break = Unsupported;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Unsupported> {
+        match limit_of_fetch(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(it) => ControlFlow::Break(it),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Unsupported> {
+        group_for_having(select);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Unsupported> {
+        if let Expr::Function(call) = expr {
+            named::in_order(call)?;
+        }
         let null = Expr::Value(Value::Null.with_empty_span());
         *expr = match std::mem::replace(expr, null) {
             Expr::Extract { field, expr, .. } => call("extract", vec![text(&field_name(&field)), *expr]),
@@ -48,6 +65,46 @@ impl VisitorMut for Speller {
         };
         ControlFlow::Continue(())
     }
+}
+
+/// `FETCH FIRST n ROWS ONLY` as LIMIT, since it would be passed over.
+fn limit_of_fetch(query: &mut Query) -> Result<(), Unsupported> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    let refused = |message: &str| Err(Unsupported::new(message, "write ORDER BY … LIMIT n", "fetch"));
+    if fetch.with_ties || fetch.percent {
+        return refused("FETCH of a part of the rows, or WITH TIES, is not supported");
+    }
+    let clause =
+        query.limit_clause.get_or_insert(LimitClause::LimitOffset { limit: None, offset: None, limit_by: Vec::new() });
+    match clause {
+        LimitClause::LimitOffset { limit: limit @ None, .. } => {
+            *limit = Some(fetch.quantity.unwrap_or_else(|| number("1")));
+            Ok(())
+        }
+        _ => refused("FETCH beside LIMIT is not supported"),
+    }
+}
+
+/// HAVING makes one group of all rows, also where nothing aggregates.
+fn group_for_having(select: &mut Select) {
+    let is_ungrouped =
+        matches!(&select.group_by, GroupByExpr::Expressions(by, modifiers) if by.is_empty() && modifiers.is_empty());
+    if let Some(condition) = select.having.take_if(|_| is_ungrouped) {
+        let mut count = call("count", Vec::new());
+        if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut count {
+            list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+        }
+        let some = Expr::BinaryOp { left: Box::new(count), op: BinaryOperator::GtEq, right: Box::new(number("0")) };
+        select.having = Some(Expr::BinaryOp {
+            left: Box::new(Expr::Nested(Box::new(condition))),
+            op: BinaryOperator::And,
+            right: Box::new(some),
+        });
+    }
+}
+
+fn number(digits: &str) -> Expr {
+    Expr::Value(Value::Number(digits.into(), false).with_empty_span())
 }
 
 fn call(name: &str, arguments: Vec<Expr>) -> Expr {
@@ -97,10 +154,8 @@ fn is_bytewise(collation: &ObjectName) -> bool {
 
 /// An interval in one of PostgreSQL's spellings, in the one spelling that DataFusion reads without a doubt.
 fn interval(written: Written) -> Result<Expr, Unsupported> {
-    let refused = |message: String| Unsupported {
-        message,
-        hint: "write it like INTERVAL '1 year 2 months 3 days 04:05:06'",
-        words: "interval".into(),
+    let refused = |message: String| {
+        Unsupported::new(message, "write it like INTERVAL '1 year 2 months 3 days 04:05:06'", "interval")
     };
     if written.leading_precision.is_some() || written.fractional_seconds_precision.is_some() {
         return Err(refused("an interval with a precision is not supported".into()));

@@ -3,17 +3,27 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, ExactNumberInfo, Expr, Join, JoinConstraint, JoinOperator, Query, Select, TableFactor, TableWithJoins,
-    TypedString, Visit, Visitor,
+    DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArgumentClause, FunctionArguments, Join,
+    JoinConstraint, JoinOperator, Query, Select, TableFactor, TableWithJoins, TypedString, Visit, Visitor,
 };
+
+use super::is_scalar;
 
 /// Why a query is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unsupported {
+    /// The SQLSTATE: 0A000, but for what PostgreSQL refuses, too.
+    pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) hint: &'static str,
     /// Words of the query that say where.
     pub(crate) words: String,
+}
+
+impl Unsupported {
+    pub(super) fn new(message: impl Into<String>, hint: &'static str, words: impl Into<String>) -> Unsupported {
+        Unsupported { code: "0A000", message: message.into(), hint, words: words.into() }
+    }
 }
 
 /// Refuses `query`, parsed and not bound yet, when it would mean something else than in PostgreSQL.
@@ -37,14 +47,14 @@ impl Visitor for Checker {
         // It would be passed over without a word.
         let sampled = matches!(factor, TableFactor::Table { sample: Some(_), .. });
         let hint = "filter by a column, like id % 100 = 0";
-        let problem =
-            || Unsupported { message: "TABLESAMPLE is not supported".into(), hint, words: "TABLESAMPLE".into() };
+        let problem = || Unsupported::new("TABLESAMPLE is not supported", hint, "TABLESAMPLE");
         found(sampled.then(problem))
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Unsupported> {
         found(match expr {
             Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => lossy_type(data_type),
+            Expr::Function(call) => misused(call),
             _ => None,
         })
     }
@@ -77,7 +87,26 @@ fn merges(constraint: &JoinConstraint, join: &str) -> Option<Unsupported> {
         JoinConstraint::On(_) | JoinConstraint::None => return None,
     };
     let hint = "join ON a column of one = a column of the other, and say whose column you select";
-    Some(Unsupported { message: format!("{join} with {word} is not supported"), hint, words: word.into() })
+    Some(Unsupported::new(format!("{join} with {word} is not supported"), hint, word))
+}
+
+/// A call with clauses of an aggregate that is none, or an aggregate without arguments: DataFusion passes over the former
+/// and takes `count()` for `count(*)`.
+fn misused(call: &Function) -> Option<Unsupported> {
+    let name = call.name.to_string().to_lowercase();
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let refused = |message: String| Unsupported { code: "42809", ..Unsupported::new(message, "", name.clone()) };
+    if name == "count" && list.args.is_empty() {
+        return Some(refused("count(*) must be used to call a parameterless aggregate function".into()));
+    }
+    let clause = match () {
+        () if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) => "DISTINCT",
+        () if list.clauses.iter().any(|it| matches!(it, FunctionArgumentClause::OrderBy(_))) => "ORDER BY",
+        () if call.filter.is_some() => "FILTER",
+        () => return None,
+    };
+    let message = || format!("{clause} specified, but {name} is not an aggregate function");
+    is_scalar(&name).then(|| refused(message()))
 }
 
 /// Types that round or check what is cast to them, which nobody does here.
@@ -111,7 +140,7 @@ fn lossy_type(data_type: &DataType) -> Option<Unsupported> {
         _ => return None,
     };
     let words = data_type.to_string();
-    Some(Unsupported { message: format!("type {} is not supported", words.to_lowercase()), hint, words })
+    Some(Unsupported::new(format!("type {} is not supported", words.to_lowercase()), hint, words))
 }
 
 /// The most digits of a numeric.

@@ -62,11 +62,25 @@ fn statements(catalog: &Catalog) -> impl Iterator<Item = (String, String)> {
 }
 
 impl Memory {
-    /// What the directory remembers.
+    /// What the directory remembers. What cannot be read is forgotten, which is no loss while all sources answer: they are
+    /// asked first, and it is written anew. It says so, since without it what a source that is away would be planned with
+    /// is not known, and a view that its source has broken passes for a mistake of the view files.
     pub(super) fn read(data: &Path) -> Memory {
-        let text = std::fs::read_to_string(data.join(FILE_NAME)).unwrap_or_default();
-        // An unreadable memory is no loss: the sources are asked first, and the next start writes it anew.
-        serde_json::from_str(&text).unwrap_or_default()
+        let path = data.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Memory::default(),
+            read => read.map_err(|error| error.to_string()),
+        };
+        let read = text.and_then(|it| serde_json::from_str(&it).map_err(|error| error.to_string()));
+        read.unwrap_or_else(|reason| {
+            tracing::warn!(
+                path = %path.display(),
+                reason,
+                "what was planned last cannot be read and is forgotten; views of sources that are away are planned when \
+                 these are back"
+            );
+            Memory::default()
+        })
     }
 
     /// The schema `table` had when it was last planned with, if it was declared as it is now.

@@ -93,7 +93,10 @@ impl Binder {
     fn parse(&self, query: &str) -> Planned<LogicalPlan> {
         let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(query).and_then(|mut it| it.parse_query());
         let mut parsed = parsed.map_err(|error| Refusal::from(DataFusionError::SQL(Box::new(error), None)))?;
-        let refusal = |it: dialect::Unsupported| Refusal::new(it.message).at_words(it.words).hint(it.hint);
+        let refusal = |it: dialect::Unsupported| {
+            let refusal = Refusal::new(it.message).at_words(it.words);
+            if it.hint.is_empty() { refusal } else { refusal.hint(it.hint) }
+        };
         dialect::understand(&mut parsed).map_err(refusal)?;
         name_columns(&mut parsed);
         dialect::expand_joined(&mut parsed, &|name| self.columns_of(name)).map_err(refusal)?;

@@ -41,7 +41,7 @@ pub(crate) fn text_of(expr: &Expr) -> String {
         })
     });
     let expr = stripped.map_or_else(|_| expr.clone(), |it| it.data);
-    expr_to_sql(&expr).map_or_else(|_| expr.to_string(), |it| it.to_string())
+    expr_to_sql(&expr).map_or_else(|_| expr.to_string(), |it| dialect::as_written(it).to_string())
 }
 
 impl Lowering<'_> {

@@ -99,6 +99,9 @@ const ABSENT: &[(&str, &str)] = &[
     ("unnest", "unnest stands in the select list"),
     ("pg_", "there are no system catalogs; GET /v1/views lists what there is"),
     ("current_setting", "there are no settings"),
+    ("lpad", "it makes much out of little, and so is left to views: declare one"),
+    ("rpad", "it makes much out of little, and so is left to views: declare one"),
+    ("repeat", "it makes much out of little, and so is left to views: declare one"),
     ("inet_", "there is no connection to tell of"),
 ];
 

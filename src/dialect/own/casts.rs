@@ -56,7 +56,8 @@ impl ScalarUDFImpl for Convert {
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         match arg_types {
-            [it] if Kind::of(it) == Some(self.from) => Ok(self.to.arrow()),
+            // What is always NULL may have lost its type.
+            [it] if Kind::of(it) == Some(self.from) || it.is_null() => Ok(self.to.arrow()),
             _ => Err(DataFusionError::Plan(format!("{}() takes one {}", self.to.name(), self.from.name()))),
         }
     }

@@ -19,6 +19,9 @@ use crate::dialect::{said, sql_type};
 /// The name of the function.
 pub(in crate::dialect) const EXTRACT: &str = "extract";
 
+/// Stands in the metadata of a numeric that has no precision of its own, though it is kept with one.
+pub(crate) const PLAIN_NUMERIC: &str = "plain_numeric";
+
 /// The most digits a field has.
 const DIGITS: u8 = 20;
 
@@ -85,7 +88,8 @@ impl ScalarUDFImpl for Extract {
         };
         let field = field_of(args.scalar_arguments.first().copied().flatten())?;
         let data_type = type_of(field, kind_of(from.data_type())?)?.arrow();
-        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+        let plain = [(PLAIN_NUMERIC.to_owned(), String::new())].into();
+        Ok(Arc::new(Field::new(self.name(), data_type, true).with_metadata(plain)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -13,6 +13,7 @@ mod overload;
 mod pattern;
 mod text;
 mod time;
+mod written;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -22,9 +23,11 @@ use datafusion::logical_expr::ScalarUDF;
 pub(super) use self::casts::{constant, converted};
 pub(super) use self::cell::Kind;
 pub(super) use self::extract::EXTRACT;
+pub(crate) use self::extract::PLAIN_NUMERIC;
 pub(super) use self::numeric::rounding;
 pub(super) use self::overload::resolve;
 pub(crate) use self::pattern::{PatternProblem, check_pattern, pattern_of};
+pub(crate) use self::written::as_written;
 
 use self::overload::{Function, Own};
 use super::bounded::held;

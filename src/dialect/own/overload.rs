@@ -7,6 +7,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature as Accepted, Volatility};
 
 use super::cell::{Cell, Kind, Output, arrays_of, cell, collect};
+use super::written::missing;
 use crate::dialect::arguments::over_arrays;
 use crate::dialect::value::Failure;
 use crate::dialect::{said, sql_type};
@@ -38,8 +39,8 @@ pub(in crate::dialect) fn resolve(function: &Function, arguments: &Signature) ->
     let fitting = function.overloads.iter().filter_map(|it| Some((distance(it.takes, arguments)?, it)));
     let nearest = fitting.min_by_key(|(distance, _)| *distance);
     nearest.map(|(_, it)| it).ok_or_else(|| {
-        let names = arguments.iter().map(|it| it.map_or("unknown", Kind::name)).collect::<Vec<_>>().join(", ");
-        said("42883", format!("function {}({names}) does not exist", function.name.trim_start_matches('_')))
+        let types: Vec<&str> = arguments.iter().map(|it| it.map_or("unknown", Kind::name)).collect();
+        said("42883", missing(function.name, &types))
     })
 }
 
@@ -90,9 +91,9 @@ impl Own {
         let exact: Vec<Option<Kind>> = types.iter().map(Kind::of).collect();
         let known = |(it, kind): (&DataType, &Option<Kind>)| kind.is_some() || it.is_null();
         if !types.iter().zip(&exact).all(known) {
-            let names = types.iter().map(|it| sql_type(&it.to_string())).collect::<Vec<_>>().join(", ");
-            let message = format!("function {}({names}) does not exist", self.function.name);
-            return Err(said("42883", message));
+            let types: Vec<String> = types.iter().map(|it| sql_type(&it.to_string())).collect();
+            let types: Vec<&str> = types.iter().map(String::as_str).collect();
+            return Err(said("42883", missing(self.function.name, &types)));
         }
         let constant = |it: &Option<Kind>| it.filter(|it| *it != Kind::Text);
         resolve(self.function, &exact).or_else(|error| {

@@ -7,8 +7,8 @@ use datafusion::logical_expr::expr::ScalarFunction;
 
 use super::cell::{Cell, Kind, Output};
 use super::overload::{Function, Overload, Run};
-use crate::dialect::value::Failure;
 use crate::dialect::value::pattern::{Pattern, Span, TOO_LARGE};
+use crate::dialect::value::{Failure, code_of};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -39,8 +39,10 @@ pub(crate) fn pattern_of(call: &ScalarFunction) -> Option<&Expr> {
 pub(crate) enum PatternProblem {
     /// It takes too much memory.
     TooLarge,
-    /// It is none, or says what is not done here.
-    Other(String),
+    /// It says what is not done here.
+    Unsupported(String),
+    /// It is none.
+    Invalid(String),
 }
 
 /// Whether `pattern` can be matched.
@@ -48,7 +50,8 @@ pub(crate) fn check_pattern(pattern: &str) -> std::result::Result<(), PatternPro
     match Pattern::new(pattern, false) {
         Ok(_) => Ok(()),
         Err(failure) if failure == TOO_LARGE => Err(PatternProblem::TooLarge),
-        Err(failure) => Err(PatternProblem::Other(failure)),
+        Err(failure) if code_of(&failure) == "0A000" => Err(PatternProblem::Unsupported(failure)),
+        Err(failure) => Err(PatternProblem::Invalid(failure)),
     }
 }
 

@@ -142,6 +142,13 @@ mod tests {
 
     #[test]
     fn what_the_engine_cannot_do_is_refused() {
+        for (pattern, reason) in [
+            ("(?=a)", "a look at what follows or precedes in a regular expression is not supported"),
+            ("b(?<!a)", "a look at what follows or precedes in a regular expression is not supported"),
+            ("(?i)a", "options in front of a regular expression are not supported; give them as flags"),
+        ] {
+            assert_eq!(Pattern::new(pattern, false).err().as_deref(), Some(reason), "{pattern}");
+        }
         for pattern in ["(a)\\1", "a(?=b)", "(", "a**", "[a", "\\", "(?i)a", "***:a", "a{300}", "[[.a.]]"] {
             assert!(Pattern::new(pattern, false).is_err(), "{pattern}");
         }

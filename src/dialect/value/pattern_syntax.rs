@@ -38,7 +38,8 @@ pub(super) struct Translated {
 
 /// Translates `pattern`.
 pub(super) fn translate(pattern: &str) -> Result<Translated, Failure> {
-    if pattern.starts_with("***") || pattern.starts_with("(?") && !pattern.starts_with("(?:") {
+    let begins = |with: &[&str]| with.iter().any(|it| pattern.starts_with(it));
+    if begins(&["***", "(?"]) && !begins(&["(?:", "(?=", "(?!", "(?<"]) {
         return Err("options in front of a regular expression are not supported; give them as flags".into());
     }
     let mut reader = Reader { rest: pattern.chars().collect(), at: 0, out: String::new(), ..Reader::default() };
