@@ -19,6 +19,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::expr::{ScalarFunction, WindowFunctionDefinition};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
@@ -41,7 +42,13 @@ use crate::serve::problem::Problem;
 pub(super) fn in_expressions(plan: LogicalPlan) -> Result<LogicalPlan> {
     let pass = Pass::function(usize::MAX);
     let plan = plan.transform_up_with_subqueries(|node| {
-        let node = node.map_expressions(|expr| expr.transform_up(|it| check_in(it, &pass)))?;
+        // The name of an aggregate has its FILTER in it.
+        let names = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let checked = expr.transform_up(|it| check_in(it, &pass))?;
+            Ok(if checked.transformed { checked.update_data(|it| name.restore(it)) } else { checked })
+        })?;
         node.transform_data(|node| {
             Ok(match node {
                 LogicalPlan::Join(mut join) if join.filter.is_some() => {

@@ -19,7 +19,28 @@ pub(super) fn name_columns(query: &mut Query) -> Vec<Label> {
     let labels = leftmost(&query.body).map_or(Vec::new(), |select| select.projection.iter().map(label).collect());
     // The visitor never breaks off.
     let _ = query.visit(&mut Namer);
+    if let SetExpr::Select(select) = &mut *query.body {
+        part_aliases(select);
+    }
     labels
+}
+
+/// Parts columns of the answer that are named alike. Of a subquery they stay as they are, for naming them is ambiguous.
+fn part_aliases(select: &mut Select) {
+    let mut used = HashSet::new();
+    for item in &mut select.projection {
+        let SelectItem::ExprWithAlias { alias, .. } = item else { continue };
+        let name = folded(alias);
+        let mut parted = name.clone();
+        let mut number = 2;
+        while !used.insert(parted.clone()) {
+            parted = format!("{name}:{number}");
+            number += 1;
+        }
+        if parted != name {
+            *alias = Ident::with_quote('"', parted);
+        }
+    }
 }
 
 /// The labels of a result with the columns `fields`: one wildcard stands for as many columns as are left.

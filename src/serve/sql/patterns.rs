@@ -38,7 +38,8 @@ fn compile(pattern: &str) -> Result<()> {
             Problem::new(StatusCode::BAD_REQUEST, "54000", detail)
                 .hint("repeat less, and smaller classes: [a-z0-9_] for \\w")
         }
-        Err(PatternProblem::Other(detail)) => Problem::new(StatusCode::BAD_REQUEST, "2201B", detail),
+        Err(PatternProblem::Unsupported(detail)) => Problem::new(StatusCode::BAD_REQUEST, "0A000", detail),
+        Err(PatternProblem::Invalid(detail)) => Problem::new(StatusCode::BAD_REQUEST, "2201B", detail),
     };
     Err(DataFusionError::External(Box::new(problem)))
 }
@@ -60,6 +61,7 @@ mod tests {
         assert_eq!(code(lit("(\\w{200}){200}")), Some("54000"));
         assert_eq!(code(lit("a{1000}")), Some("2201B"));
         assert_eq!(code(lit("(")), Some("2201B"));
+        assert_eq!(code(lit("(?=a)")), Some("0A000"));
         assert_eq!(code(col("name")), Some("0A000"));
         assert_eq!(code(lit(ScalarValue::Utf8(None))), None);
     }

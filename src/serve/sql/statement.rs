@@ -183,7 +183,8 @@ async fn sizes(views: &Views, query: &Query) -> HashMap<String, Size> {
 
 fn unsupported_at(it: dialect::Unsupported, sql: &str) -> Problem {
     let place = dialect::find_words(sql, &it.words).map(|[line, column, ..]| [line, column]);
-    Problem { place, ..Problem::new(StatusCode::BAD_REQUEST, "0A000", it.message) }.hint(it.hint)
+    let problem = Problem { place, ..Problem::new(StatusCode::BAD_REQUEST, it.code, it.message) };
+    if it.hint.is_empty() { problem } else { problem.hint(it.hint) }
 }
 
 fn check_size(sql: &str) -> Result<(), Problem> {

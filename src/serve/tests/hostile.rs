@@ -221,6 +221,8 @@ async fn little_does_not_become_much() {
         chain("concat(x, x)"),
         chain("concat_ws(x, '', x)"),
         chain("overlay(x placing x from 1 for 0)"),
+        chain("encode(convert_to(x, 'UTF8'), 'hex')"),
+        chain("encode(convert_to(replace(x, 'a', chr(92)), 'UTF8'), 'escape')"),
     ] {
         server.sql(&sql, json!([])).await.assert_problem(422, "54000");
     }
