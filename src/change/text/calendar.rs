@@ -95,6 +95,11 @@ pub(crate) fn split(micros: i64) -> (i64, i64) {
     (micros.div_euclid(DAY), micros.rem_euclid(DAY))
 }
 
+/// Whether PostgreSQL has such a date.
+pub(crate) fn is_date(days: i64) -> bool {
+    (FIRST_DAY..END_OF_DATES).contains(&days)
+}
+
 /// The point in time of a time of day on a day; `None` where a timestamp cannot be.
 pub(crate) fn at(days: i64, time: i64) -> Option<i64> {
     days.checked_mul(DAY)?.checked_add(time)

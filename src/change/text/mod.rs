@@ -76,7 +76,7 @@ pub(crate) fn read(text: &str, data_type: DataType, manner: Manner) -> Result<Da
             Datum::Decimal(decimal::parse(text, precision, scale, manner.excess)?)
         }
         // A day is the one its writer saw on the calendar.
-        DataType::Date => Datum::Int(written()?.day),
+        DataType::Date => Datum::Int(timestamp::date(text).ok_or(Fault::Syntax)?),
         DataType::Timestamp if !manner.moved => Datum::Int(written()?.clock),
         DataType::Timestamp | DataType::TimestampTz => Datum::Int(written()?.instant().ok_or(Fault::Range)?),
         DataType::Text | DataType::Bytes => unreachable!("texts and bytes are taken as they are"),

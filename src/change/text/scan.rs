@@ -102,7 +102,7 @@ impl<'a> Rest<'a> {
         if self.digits() == 8 && self.0.get(8) != Some(&b'-') {
             return Some(Civil { year: sign * self.take(4)?, month: self.take(2)?, day: self.take(2)? });
         }
-        let year = sign * self.number(4, if programs { 6 } else { 7 })?;
+        let year = sign * self.number(4, 7)?;
         let separator: &[u8] = if programs && self.accept(b"/") { b"/" } else { b"-" };
         if separator == b"-" {
             self.accept(separator).then_some(())?;

@@ -10,7 +10,7 @@
 //! second are rounded, as PostgreSQL does. Dates like 7/4/2026 are refused: they are July 4th to some and April 7th to
 //! others.
 
-use super::calendar::{Civil, at};
+use super::calendar::{Civil, at, is_date};
 use super::scan::{Rest, Written, digits};
 use super::worded::worded;
 use super::{Rules, trimmed};
@@ -18,7 +18,17 @@ use super::{Rules, trimmed};
 /// Reads a date, or a date and a time.
 pub(crate) fn timestamp(text: &str) -> Option<Written> {
     let text = trimmed(text);
-    numeric(text).or_else(|| worded(text))
+    let written = numeric(text).or_else(|| worded(text));
+    written.filter(|it| is_date(it.day))
+}
+
+/// Reads a date, of which there are more than there are timestamps; the time that may stand behind it is passed over.
+pub(crate) fn date(text: &str) -> Option<i64> {
+    let mut rest = Rest(trimmed(text).as_bytes());
+    match rest.date(Rules::Programs).filter(|_| rest.0.is_empty()) {
+        Some(civil) => civil.existing_days().filter(|it| is_date(*it)),
+        None => timestamp(text).map(|it| it.day),
+    }
 }
 
 /// The forms in which the month is a number.
@@ -168,9 +178,30 @@ mod tests {
             "2024-05-01 12:00:00 +0200 m=x",
             "2024-05-01 12:00:00 GMT+0200",
             "2024-05-01 12:00:00 [Europe/Berlin]",
+            "-4713-11-23",
+            "+5874898-01-01",
+            "+12345678-01-01",
         ] {
             let accepted = text == "2024-05-01 ";
             assert_eq!(timestamp(text).is_some(), accepted, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_alone_reach_farther() {
+        for (text, day) in [
+            ("2024-05-01", Some(19_844)),
+            (" 2024/5/1 ", Some(19_844)),
+            ("2024-05-01 23:00:00-02:00", Some(19_844)),
+            ("1 May 2024", Some(19_844)),
+            ("+5874897-12-31", Some(2_145_042_905)),
+            ("-4713-11-24", Some(-2_440_588)),
+            ("5874898-01-01", None),
+            ("-4713-11-23", None),
+            ("2023-02-29", None),
+            ("2024-05-01x", None),
+        ] {
+            assert_eq!(date(text), day, "{text}");
         }
     }
 

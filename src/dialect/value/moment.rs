@@ -4,7 +4,7 @@
 use super::Failure;
 use super::interval::Interval;
 use super::zone::Zone;
-use crate::change::text::calendar::{Civil, DAY, END_OF_DATES, FIRST_DAY, at, split};
+use crate::change::text::calendar::{Civil, DAY, END_OF_DATES, FIRST_DAY, at, is_date, split};
 use crate::change::text::moment::{Style, write_date, write_timestamp};
 use crate::change::text::scan::{self, Rest};
 use crate::change::text::{Fault, Rules, text_of, trimmed};
@@ -37,7 +37,7 @@ pub(in crate::dialect) fn parse_date(text: &str) -> Result<i64, Failure> {
 
 /// `days` when there is such a date.
 pub(in crate::dialect) fn valid_date(days: Option<i64>) -> Result<i64, Failure> {
-    days.filter(|it| (FIRST_DAY..END_OF_DATES).contains(it)).ok_or_else(|| "date out of range".into())
+    days.filter(|it| is_date(*it)).ok_or_else(|| "date out of range".into())
 }
 
 fn read(text: &str, name: &str) -> Result<Read, Failure> {

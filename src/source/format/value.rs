@@ -20,18 +20,24 @@ use serde::Deserialize;
 
 use super::encoding::{Binary, Encoding, TIMESTAMP_UNIT, Unit};
 use crate::change::text::bytes::{Alphabet, read_base64, read_hex};
-use crate::change::text::calendar::{END_OF_DATES, FIRST_DAY, SECOND, at, split};
+use crate::change::text::calendar::{FIRST_DAY, SECOND, at, is_date, split};
 use crate::change::text::decimal::{self, Excess};
 use crate::change::text::json::Json;
 use crate::change::text::moment::{Style, write_date, write_fraction, write_time, write_timestamp};
 use crate::change::text::number::{double, integer, narrow};
-use crate::change::text::timestamp::plain_date;
 use crate::change::text::unscaled::Unscaled;
 use crate::change::text::{self, Fault, Manner, shortened, text_of};
 use crate::change::{Column, DataType, Datum, Value};
 
-/// What PostgreSQL's Java driver makes of `infinity` and `-infinity`, whatever unit it is sent in.
-const INFINITIES: [i64; 2] = [9_223_372_036_825_200_000, -9_223_372_036_832_400_000];
+/// What PostgreSQL's Java driver makes of `infinity` and `-infinity`: sent as it is, or taken for microseconds and sent in
+/// another unit or as a text.
+const INFINITIES: [(i64, &str); 2] =
+    [(9_223_372_036_825_200_000, "infinity"), (-9_223_372_036_832_400_000, "-infinity")];
+/// The day of the second one, which is before all of PostgreSQL's.
+const NEGATIVE_INFINITY: &str = "-290308-12-21";
+
+/// Longer columns of bits are taken for ones without a limit, whose values are as long as their bytes.
+const MAX_BITS: usize = 65_536;
 
 /// A cell: borrowed from the event, or made from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,9 +160,10 @@ impl Reader {
         let manner = Manner { excess: self.excess, moved: true };
         let is_time = matches!(self.data_type, DataType::Date | DataType::Timestamp | DataType::TimestampTz);
         // Debezium's dates in ISO 8601 name their zone.
-        let date = text.strip_suffix('Z').filter(|it| is_time && plain_date(it).is_some());
+        let date = text.strip_suffix('Z').filter(|it| is_time && !it.contains(':'));
         match text::read(date.unwrap_or(text), self.data_type, manner) {
             Err(_) if is_infinite(text, self.data_type) => Err(Trouble::Infinite),
+            Ok(Datum::Int(it)) if is_time && infinity(it).is_some() => Err(Trouble::Infinite),
             datum => Ok(Cell::Is(datum?)),
         }
     }
@@ -208,7 +215,7 @@ impl Reader {
 
     fn days<'a>(self, number: &str) -> Outcome<'a> {
         let days = integer(number)?;
-        let day = || if (FIRST_DAY..END_OF_DATES).contains(&days) { Ok(days) } else { Err(Fault::Range) };
+        let day = || if is_date(days) { Ok(days) } else { Err(Fault::Range) };
         Ok(match self.data_type {
             DataType::Date => Cell::Is(Datum::Int(day()?)),
             DataType::Timestamp | DataType::TimestampTz => Cell::Is(Datum::Int(at(day()?, 0).ok_or(Fault::Range)?)),
@@ -225,10 +232,15 @@ impl Reader {
             return self.number(number);
         }
         let count = integer(number)?;
-        if INFINITIES.contains(&count) {
-            return Err(Trouble::Infinite);
+        let micros = unit.micros(count);
+        if let Some(text) = infinity(count).or_else(|| infinity(micros?)) {
+            return if self.data_type == DataType::Text {
+                Ok(Cell::Is(Datum::Text(text)))
+            } else {
+                Err(Trouble::Infinite)
+            };
         }
-        let micros = unit.micros(count).filter(|it| split(*it).0 >= FIRST_DAY).ok_or(Fault::Range)?;
+        let micros = micros.filter(|it| split(*it).0 >= FIRST_DAY).ok_or(Fault::Range)?;
         let (day, time) = split(micros);
         Ok(match self.data_type {
             DataType::Date if time != 0 && self.excess == Excess::Refused => return Err(Fault::Excess.into()),
@@ -273,10 +285,11 @@ impl Reader {
         Ok(Cell::Made(Value::Bytes(bytes.map_err(|_| Trouble::Encoding)?)))
     }
 
-    fn bits<'a>(self, base64: &str, length: usize) -> Outcome<'a> {
+    fn bits<'a>(self, base64: &str, declared: usize) -> Outcome<'a> {
         let bytes = read_base64(base64, Alphabet::Standard).map_err(|_| Trouble::Encoding)?;
-        let length = length.min(8 * bytes.len());
-        let bit = |at: usize| bytes[at / 8] >> (at % 8) & 1 == 1;
+        // Bytes of zeros at the end are left out. How long bits of varying length are is lost.
+        let length = if declared <= MAX_BITS { declared } else { 8 * bytes.len() };
+        let bit = |at: usize| bytes.get(at / 8).is_some_and(|it| it >> (at % 8) & 1 == 1);
         match self.data_type {
             DataType::Bytes => Ok(Cell::Made(Value::Bytes(bytes))),
             DataType::Text => {
@@ -295,6 +308,11 @@ impl Reader {
     }
 }
 
+/// The infinity that a number of units of time stands for.
+fn infinity(count: i64) -> Option<&'static str> {
+    INFINITIES.iter().find(|(it, _)| *it == count).map(|(_, text)| *text)
+}
+
 fn to_int(value: i128) -> Result<i64, Fault> {
     i64::try_from(value).map_err(|_| Fault::Range)
 }
@@ -306,7 +324,7 @@ fn is_infinite(text: &str, data_type: DataType) -> bool {
     let is_last = word.len() < text.len() && word.bytes().take_while(u8::is_ascii_digit).count() == 9;
     match data_type {
         DataType::Date | DataType::Timestamp | DataType::TimestampTz => {
-            word.eq_ignore_ascii_case("infinity") || is_last
+            word.eq_ignore_ascii_case("infinity") || is_last || text.starts_with(NEGATIVE_INFINITY)
         }
         DataType::Decimal { .. } => ["nan", "infinity"].iter().any(|it| word.eq_ignore_ascii_case(it)),
         _ => false,
@@ -352,7 +370,7 @@ fn describe(trouble: Trouble, json: &str, encoding: Encoding, column: &Column) -
         Trouble::Fault(Fault::Range) => format!("{shown} is out of range for type {data_type}"),
         Trouble::Fault(Fault::Excess) => format!("{shown} has digits that {data_type} does not keep"),
         Trouble::Infinite => {
-            format!("{shown} is infinite or no number, which {data_type} does not hold; declare it text")
+            format!("{shown} is infinite or NaN, which {data_type} does not hold here; declare the column text")
         }
         Trouble::Unit => format!(
             "{shown} counts time in a unit that no schema tells; say it WITH (\"{TIMESTAMP_UNIT}\" = 'microseconds'), or \
