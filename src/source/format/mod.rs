@@ -9,7 +9,7 @@
 //! | `debezium`, `rows`, `cloudevents`, `outbox`, `csv` | the formats |
 //! | `encoding`, `value` | how a field carries its column's value, once for a column; reading the values |
 
-#![cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "nothing carries messages"))]
+#![cfg_attr(not(feature = "kafka"), allow(dead_code, unused_imports, reason = "nothing carries messages"))]
 
 mod cloudevents;
 mod connect;
