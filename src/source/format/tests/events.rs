@@ -8,7 +8,7 @@ const STRUCTURED: &[(&str, &str)] = &[("content-type", "application/cloudevents+
 fn both_modes_of_cloudevents_make_the_same_rows() {
     let columns = "product INT, stars INT, kind TEXT METADATA FROM 'ce_type', at TIMESTAMPTZ METADATA FROM 'ce_time'";
     let format = "FORMAT CLOUDEVENTS ENCODE JSON";
-    let expected = "7 | 5 | review.added | 1763805600000000 | /reviews | e-1";
+    let expected = "7 | 5 | review.added | 1795341600000000 | /reviews | e-1";
     let structured = r#"{"specversion":"1.0","type":"review.added","source":"/reviews","id":"e-1","time":"2026-11-22T10:00:00Z","datacontenttype":"application/json","data":{"product":7,"stars":5}}"#;
     let message = Sent { headers: STRUCTURED, ..plain(structured) };
     let mut table = Fixture::new(columns, format);
