@@ -511,6 +511,22 @@ fn a_file_that_goes_or_breaks_makes_its_views_stale() {
 }
 
 #[test]
+fn what_was_planned_last_is_forgotten_aloud_when_it_cannot_be_read() {
+    let site = site();
+    let mut server = site.serve();
+    server.wait_ready();
+    let before = view_rows(&server);
+    assert!(!server.log().contains("is forgotten"), "{}", server.log());
+    assert_eq!(server.terminate(), Some(0));
+    std::fs::write(site.path("data/schemas.json"), "{\"tables\": {").expect("a damaged file");
+    let mut server = site.serve();
+    server.wait_ready();
+    let log = server.log();
+    assert!(log.contains("schemas.json") && log.contains("is forgotten"), "{log}");
+    assert_eq!(view_rows(&server), before);
+}
+
+#[test]
 fn a_data_directory_that_cannot_be_used_is_named_with_the_cure() {
     let site = site();
     std::fs::write(site.path("data"), "a file").expect("file");

@@ -6,7 +6,7 @@ use vantage::catalog::Relation;
 use vantage::change::{DataType, Datum, pow10};
 use vantage::store::{Epoch, KeyRange};
 
-use super::owner::FIRST_DAY;
+use super::owner::date;
 
 /// The relation's rows as of `epoch`, printed and sorted.
 pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
@@ -15,7 +15,7 @@ pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
         Datum::Null => "NULL".to_string(),
         Datum::Boolean(it) => i64::from(it).to_string(),
         Datum::Int(it) if relation.schema.data_type(index) == DataType::Date => {
-            format!("'2024-01-0{}'", it - FIRST_DAY)
+            format!("'{}'", date(it))
         }
         Datum::Int(it) => it.to_string(),
         Datum::Float(it) => float(it),
@@ -27,7 +27,7 @@ pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
         },
         // SQLite has no such cells; what stands for them in its queries is this word.
         Datum::Error(_) => "'error'".to_string(),
-        other => format!("{other:?}"),
+        Datum::Bytes(it) => format!("{it:?}"),
     };
     let line = |row: &vantage::change::Row| {
         (0..relation.schema.visible).map(|index| print(index, row)).collect::<Vec<_>>().join(" | ")

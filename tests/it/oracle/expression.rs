@@ -26,6 +26,10 @@ pub(super) fn value(rng: &mut SmallRng, scope: Scope<'_>, kind: Kind, depth: u32
     match kind {
         Kind::Int => {
             let (left, right) = (below(Kind::Int), below(Kind::Int));
+            let bytes = fields_of(scope, Kind::Bytes);
+            if !bytes.is_empty() && rng.random_bool(0.3) {
+                return format!("length({})", pick(rng, &bytes).name);
+            }
             let condition = condition(rng, scope, depth - 1);
             match rng.random_range(0..8) {
                 0 => format!("({left} + {right})"),
@@ -67,9 +71,10 @@ pub(super) fn value(rng: &mut SmallRng, scope: Scope<'_>, kind: Kind, depth: u32
                 _ => format!("({})", condition(rng, scope, depth - 1)),
             }
         }
-        // A date that is written as text is text to PostgreSQL, where nothing says otherwise.
-        Kind::Date if fields.is_empty() => literal(rng, kind),
-        Kind::Date => {
+        // A date that is written as text is text to PostgreSQL, where nothing says otherwise; and bytes are written alike
+        // by nobody.
+        Kind::Date | Kind::Bytes if fields.is_empty() => literal(rng, kind),
+        Kind::Date | Kind::Bytes => {
             let (left, right) = (&pick(rng, &fields).name, &pick(rng, &fields).name);
             match rng.random_bool(0.5) {
                 true => format!("coalesce({left}, {right})"),
@@ -81,7 +86,7 @@ pub(super) fn value(rng: &mut SmallRng, scope: Scope<'_>, kind: Kind, depth: u32
 
 /// A condition, three-valued like any other.
 pub(super) fn condition(rng: &mut SmallRng, scope: Scope<'_>, depth: u32) -> String {
-    let others = [Kind::Text, Kind::Text, Kind::Bool, Kind::Date, Kind::Decimal];
+    let others = [Kind::Text, Kind::Text, Kind::Bool, Kind::Date, Kind::Decimal, Kind::Bytes];
     let kind = *pick(rng, &others);
     let kind = if fields_of(scope, kind).is_empty() || rng.random_bool(0.6) { Kind::Int } else { kind };
     if kind == Kind::Bool && rng.random_bool(0.4) {
@@ -93,6 +98,12 @@ pub(super) fn condition(rng: &mut SmallRng, scope: Scope<'_>, depth: u32) -> Str
     }
     if kind == Kind::Date {
         return date_condition(rng, scope);
+    }
+    if kind == Kind::Bytes {
+        let fields = fields_of(scope, kind);
+        let (left, right) = (&pick(rng, &fields).name, &pick(rng, &fields).name);
+        let sign = pick(rng, &["=", "<>", "<", ">=", "IS DISTINCT FROM"]);
+        return format!("({left} {sign} {right})");
     }
     let (left, right) = (value(rng, scope, kind, depth.min(1)), value(rng, scope, kind, 0));
     if depth > 0 && rng.random_bool(0.35) {
@@ -127,13 +138,25 @@ fn date_condition(rng: &mut SmallRng, scope: Scope<'_>) -> String {
     }
 }
 
+/// The dates there are, and their days since 1970. As texts they are in order, too.
+pub(super) const DATES: [(&str, i64); 7] = [
+    ("0001-01-01", -719_162),
+    ("1582-10-10", -141_432),
+    ("2024-01-01", 19_723),
+    ("2024-01-02", 19_724),
+    ("2024-01-03", 19_725),
+    ("2024-02-29", 19_782),
+    ("9999-12-31", 2_932_896),
+];
+
 /// A constant from a small domain, so that values meet.
 pub(super) fn literal(rng: &mut SmallRng, kind: Kind) -> String {
     match kind {
         Kind::Int => rng.random_range(-2..8).to_string(),
         Kind::Text => format!("'{}'", pick(rng, &["", "x", "X", "x ", "xy", "é", "Zz", "zz", "b b"])),
         Kind::Bool => pick(rng, &["TRUE", "FALSE"]).to_string(),
-        Kind::Date => format!("'2024-01-0{}'", rng.random_range(1..8)),
+        Kind::Date => format!("'{}'", pick(rng, &DATES).0),
+        Kind::Bytes => "CAST(NULL AS bytea)".into(),
         // Quarters: sums of them are exact in any order.
         Kind::Real | Kind::Decimal => format!("{:.2}", f64::from(rng.random_range(-8..20)) / 4.0),
     }

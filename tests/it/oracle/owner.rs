@@ -8,15 +8,15 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use vantage::change::{Datum, Event, Row, RowBuilder, Schema, TableId};
 
-use super::expression::{condition, literal};
+use super::expression::{DATES, condition, literal};
 use super::pick;
 use super::schema::{Field, Kind, Table};
 
 /// What a source that errs cannot read.
 const UNREADABLE: i64 = 5;
 
-/// The day before 2024-01-01.
-pub(super) const FIRST_DAY: i64 = 19_722;
+/// Dates that SQLite has no order for, the first and the last that PostgreSQL knows.
+const EXTREMES: [(&str, i64); 2] = [("-4713-11-24", -2_440_588), ("5874897-12-31", 2_145_042_905)];
 
 /// The store and the rows it was last seen with.
 pub(super) struct Owner {
@@ -48,7 +48,7 @@ impl Owner {
         let table = (*pick(rng, &owned)).clone();
         let statement = match rng.random_range(0..10) {
             0..6 => self.insert(rng, &table),
-            6..9 => update(rng, &table),
+            6..9 => self.update(rng, &table),
             _ => format!("DELETE FROM main.{} WHERE {}", table.name, condition(rng, &table.fields, 1)),
         };
         if self.connection.execute(&statement, []).is_ok() {
@@ -58,7 +58,9 @@ impl Owner {
 
     fn insert(&mut self, rng: &mut SmallRng, table: &Table) -> String {
         let verb = pick(rng, &["INSERT", "INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE"]);
-        let rows: Vec<String> = (0..rng.random_range(1..4))
+        // Now and then so many that they fill batches.
+        let count = if rng.random_bool(0.03) { 40 } else { rng.random_range(1..4) };
+        let rows: Vec<String> = (0..count)
             .map(|_| {
                 let cells = table.fields.iter().map(|field| match (field.name.as_str(), rng.random_bool(0.15)) {
                     ("id", true) => rng.random_range(1..=self.next_id).to_string(),
@@ -67,12 +69,33 @@ impl Owner {
                         self.next_id.to_string()
                     }
                     (_, true) => "NULL".to_string(),
-                    (_, false) => literal(rng, field.kind),
+                    (_, false) => self.cell(rng, table, field),
                 });
                 format!("({})", cells.collect::<Vec<_>>().join(", "))
             })
             .collect();
         format!("{verb} INTO main.{} VALUES {}", table.name, rows.join(", "))
+    }
+
+    fn update(&self, rng: &mut SmallRng, table: &Table) -> String {
+        let field: &Field = pick(rng, &table.fields);
+        let value = match field.kind {
+            Kind::Int if rng.random_bool(0.3) => format!("{} + 1", field.name),
+            _ => self.cell(rng, table, field),
+        };
+        let verb = pick(rng, &["UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE"]);
+        format!("{verb} main.{} SET {} = {value} WHERE {}", table.name, field.name, condition(rng, &table.fields, 1))
+    }
+
+    /// A value as it is stored. Where nothing is compared with SQLite, there are some that it knows nothing of.
+    fn cell(&self, rng: &mut SmallRng, table: &Table, field: &Field) -> String {
+        let is_key = table.key.iter().any(|it| table.fields[*it].name == field.name);
+        match field.kind {
+            Kind::Bytes => pick(rng, &["x''", "x'61'", "x'ff'", "x'c3a9'", "x'c3'", "x'00'", "x'6100'"]).to_string(),
+            Kind::Text if self.erring && !is_key && rng.random_bool(0.15) => "CAST(x'61ff' AS TEXT)".into(),
+            Kind::Date if self.erring && rng.random_bool(0.3) => format!("'{}'", pick(rng, &EXTREMES).0),
+            kind => literal(rng, kind),
+        }
     }
 
     /// Runs one given statement, which must succeed.
@@ -104,16 +127,6 @@ impl Owner {
     }
 }
 
-fn update(rng: &mut SmallRng, table: &Table) -> String {
-    let field: &Field = pick(rng, &table.fields);
-    let value = match field.kind {
-        Kind::Int if rng.random_bool(0.3) => format!("{} + 1", field.name),
-        kind => literal(rng, kind),
-    };
-    let verb = pick(rng, &["UPDATE", "UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE"]);
-    format!("{verb} main.{} SET {} = {value} WHERE {}", table.name, field.name, condition(rng, &table.fields, 1))
-}
-
 fn rows(connection: &Connection, table: &Table, schema: &Schema, erring: bool) -> BTreeMap<Vec<u8>, Row> {
     let mut columns: Vec<String> = table.fields.iter().map(|it| it.name.clone()).collect();
     columns.extend(table.hidden());
@@ -135,7 +148,9 @@ fn rows(connection: &Connection, table: &Table, schema: &Schema, erring: bool) -
                     (ValueRef::Real(it), Kind::Decimal) => Datum::Decimal((it * 100.0).round() as i128),
                     (ValueRef::Real(it), _) => Datum::Float(it),
                     (ValueRef::Text(it), Kind::Date) => Datum::Int(days(std::str::from_utf8(it).expect("UTF-8"))),
-                    (ValueRef::Text(it), _) => Datum::Text(std::str::from_utf8(it).expect("UTF-8")),
+                    (ValueRef::Text(it), _) => {
+                        std::str::from_utf8(it).map_or(Datum::Error("owner: no UTF-8"), Datum::Text)
+                    }
                     (ValueRef::Blob(it), _) => Datum::Bytes(it),
                 }
             })
@@ -148,8 +163,12 @@ fn rows(connection: &Connection, table: &Table, schema: &Schema, erring: bool) -
     rows
 }
 
-/// The days since 1970 of a date in the first nine days of 2024, where all dates here lie.
+/// The days since 1970 of a date of the domain.
 fn days(text: &str) -> i64 {
-    let day = text.strip_prefix("2024-01-0").and_then(|it| it.parse::<i64>().ok());
-    FIRST_DAY + day.expect("a date of the domain")
+    DATES.iter().chain(&EXTREMES).find(|it| it.0 == text).expect("a date of the domain").1
+}
+
+/// The date of so many days since 1970; one that is not of the domain as their number.
+pub(super) fn date(days: i64) -> String {
+    DATES.iter().chain(&EXTREMES).find(|it| it.1 == days).map_or_else(|| days.to_string(), |it| it.0.into())
 }

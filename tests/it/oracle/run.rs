@@ -117,7 +117,7 @@ pub(super) fn case(rng: &mut SmallRng) -> Totals {
         tables.push(again);
     }
     let mut owner = Owner::new(&tables);
-    owner.erring = rng.random_bool(0.1);
+    owner.erring = rng.random_bool(0.2);
     let mut case =
         Case { directory: directory.path(), tables, owner, views: Vec::new(), totals: Totals::default(), position: 0 };
     (0..rng.random_range(0..12)).for_each(|_| case.owner.change(rng));
@@ -182,7 +182,7 @@ pub(super) fn replay(tables: Vec<Table>, views: &[(&str, &str)], truths: &[(&str
 impl Case<'_> {
     /// Adds a random view, unless the planner refuses it.
     fn add_view(&mut self, rng: &mut SmallRng) {
-        let view = views::random(rng, self.totals.views as usize, &self.tables, &self.views);
+        let view = views::random(rng, self.totals.views as usize, &self.tables, &self.views, self.owner.erring);
         self.totals.views += 1;
         self.views.push(view);
         let (catalog, schemas) = self.catalog();

@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Bool,
     /// Text to SQLite.
     Date,
+    Bytes,
 }
 
 impl Kind {
@@ -28,6 +29,7 @@ impl Kind {
             Kind::Decimal => DataType::Decimal { precision: 10, scale: 2 },
             Kind::Bool => DataType::Boolean,
             Kind::Date => DataType::Date,
+            Kind::Bytes => DataType::Bytes,
         }
     }
 
@@ -36,6 +38,7 @@ impl Kind {
             Kind::Int | Kind::Bool => "BIGINT",
             Kind::Text | Kind::Date => "TEXT",
             Kind::Real | Kind::Decimal => "REAL",
+            Kind::Bytes => "BLOB",
         }
     }
 }
@@ -65,12 +68,13 @@ impl Table {
     pub(super) fn random(rng: &mut SmallRng, number: usize) -> Table {
         let mut fields = vec![Field { name: "id".into(), kind: Kind::Int }];
         for index in 0..rng.random_range(2..5) {
-            let kind = match rng.random_range(0..20) {
+            let kind = match rng.random_range(0..22) {
                 0..10 => Kind::Int,
                 10..15 => Kind::Text,
                 15 => Kind::Bool,
                 16 => Kind::Date,
                 17 => Kind::Decimal,
+                18..20 => Kind::Bytes,
                 _ => Kind::Real,
             };
             fields.push(Field { name: format!("{}{index}", ["a", "b", "c"][number % 3]), kind });

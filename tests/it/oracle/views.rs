@@ -32,8 +32,9 @@ struct Relation<'r> {
     joins: usize,
 }
 
-/// The view number `number` over `tables` and the views before it.
-pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views: &[View]) -> View {
+/// The view number `number` over `tables` and the views before it. Only where that is wanted it has expressions that
+/// have no value for some rows.
+pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views: &[View], failing: bool) -> View {
     let mut relations: Vec<Relation<'_>> = tables.iter().map(|it| relation(&it.name, &it.fields, 0)).collect();
     if rng.random_bool(0.4) {
         let named = views.iter().filter(|it| !it.fields.is_empty());
@@ -42,6 +43,7 @@ pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views:
     let (from, scope) = from_clause(rng, &relations);
     let filter = if rng.random_bool(0.4) { format!(" WHERE {}", condition(rng, &scope, 2)) } else { String::new() };
     let (query, fields) = match rng.random_range(0..14) {
+        _ if failing && rng.random_bool(0.5) => (fail(rng, &from, &filter, &scope), Vec::new()),
         0..4 => project(rng, &from, &filter, &scope),
         4..7 => aggregate(rng, &from, &filter, &scope),
         7 => union(rng, &relations),
@@ -54,6 +56,38 @@ pub(super) fn random(rng: &mut SmallRng, number: usize, tables: &[Table], views:
     };
     let joins = joins_of(&query, &relations);
     View { name: format!("v{number}"), query, fields, plain: rng.random_bool(0.12), joins }
+}
+
+/// A query with expressions that have no value for some rows, alone, in groups, below aggregates and in conditions.
+fn fail(rng: &mut SmallRng, from: &str, filter: &str, scope: &[Field]) -> String {
+    let (one, two, plain) = (failing(rng, scope), failing(rng, scope), pick(rng, scope).name.clone());
+    match rng.random_range(0..6) {
+        0 | 1 => format!("SELECT {plain} AS c0, {one} AS c1, {two} AS c2 FROM {from}{filter}"),
+        2 => format!("SELECT {one} AS c0, count(*) AS c1, count({two}) AS c2 FROM {from}{filter} GROUP BY {one}"),
+        3 => format!("SELECT {plain} AS c0, max({one}) AS c1, count(*) AS c2 FROM {from}{filter} GROUP BY {plain}"),
+        4 => format!("SELECT DISTINCT {one} AS c0, {plain} AS c1 FROM {from}{filter}"),
+        _ => format!("SELECT {plain} AS c0, {two} AS c1 FROM {from} WHERE {one} IS NOT NULL"),
+    }
+}
+
+/// An expression that some values of the domain have no value of.
+fn failing(rng: &mut SmallRng, scope: &[Field]) -> String {
+    let field = pick(rng, scope);
+    let templates: &[&str] = match field.kind {
+        Kind::Int => &["(100 / (@ - 3))", "(@ * 4000000000000000000)", "sqrt(@)", "chr(CAST(@ AS integer))"],
+        Kind::Text => &["CAST(@ AS bigint)", "decode(@, 'hex')", "CAST(@ AS date)", "substr(@, 1, length(@) - 1)"],
+        Kind::Bytes => &[
+            "convert_from(@, 'UTF8')",
+            "get_byte(@, 1)",
+            "length(convert_from(@, 'UTF8'))",
+            "CAST(@ AS TEXT)",
+            "encode(@, 'base64')",
+        ],
+        Kind::Date => &["(@ + 1000000)", "CAST(@ AS timestamp)", "date_part('year', @)", "date_trunc('month', @)"],
+        Kind::Real | Kind::Decimal => &["(1.0 / (@ - 1.25))", "sqrt(@)", "CAST(@ * 1000000000 AS integer)"],
+        Kind::Bool => &["CAST(CAST(@ AS TEXT) AS bigint)", "(1 / CAST(@ AS integer))"],
+    };
+    pick(rng, templates).replace('@', &field.name)
 }
 
 /// The joins of a query or of a part of one.
