@@ -106,13 +106,14 @@ mod tests {
 
     #[test]
     fn every_function_that_cannot_be_called_is_written_in_another_way() {
-        for function in super::super::CHAPTERS.iter().flat_map(|it| it.iter()) {
+        let all = super::super::CHAPTERS.iter().flat_map(|it| it.iter());
+        for function in all.filter(|it| it.name.starts_with('_')) {
             let types = vec!["date"; function.overloads[0].takes.len()];
             let arguments = vec!["a"; types.len()].join(", ");
             let called = format!("{}({arguments})", function.name);
             let parsed = Parser::new(&PostgreSqlDialect {}).try_with_sql(&called).and_then(|mut it| it.parse_expr());
             let shown = as_written(parsed.expect(&called)).to_string();
-            assert_eq!(shown != called, function.name.starts_with('_'), "{shown}");
+            assert!(!shown.contains(function.name), "{shown}");
         }
     }
 }
