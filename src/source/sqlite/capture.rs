@@ -17,7 +17,7 @@ pub use report::{Report, TableReport, TableState};
 use super::connect::{open_to_read, open_to_write};
 use super::log::{self, KEPT, VERSION};
 use super::shape::{self, NoShape, Shape};
-use super::triggers::{Trigger, lookups, prefix, triggers};
+use super::triggers::{Trigger, looks_for_rowid, lookups, prefix, triggers};
 
 /// How long a command waits for other programs' writes to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -218,7 +218,7 @@ pub(super) fn state_of(
 }
 
 fn captured(shape: &Shape) -> TableState {
-    TableState::Captured { by: shape.key_words(), lookups: lookups(shape) }
+    TableState::Captured { by: shape.key_words(), rowid: looks_for_rowid(shape), lookups: lookups(shape) }
 }
 
 /// Notes on columns that are captured with their rows, but cannot be read here.

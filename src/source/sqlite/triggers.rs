@@ -63,7 +63,12 @@ pub(super) fn triggers(shape: &Shape, id: i64) -> Vec<Trigger> {
 
 /// The unique constraints, in words, by which a write that sets them looks for equal rows.
 pub(super) fn lookups(shape: &Shape) -> Vec<String> {
-    Writer { shape, id: 0 }.collisions().into_iter().map(|it| it.words).collect()
+    Writer { shape, id: 0 }.collisions().into_iter().filter_map(|it| it.words).collect()
+}
+
+/// Whether a write looks for a row of the same rowid although rows have another key.
+pub(super) fn looks_for_rowid(shape: &Shape) -> bool {
+    Writer { shape, id: 0 }.collisions().iter().any(|it| it.words.is_none())
 }
 
 /// The statement that keeps the log short. `random` decides, because the ids that one trigger sees may follow a
@@ -78,7 +83,8 @@ fn cut() -> String {
 
 /// How rows that REPLACE may delete for one constraint are found.
 struct Collision {
-    words: String,
+    /// The constraint; `None` for that of the rowid, which nobody declares.
+    words: Option<String>,
     /// The event of updates that may move a row onto another.
     update: String,
     /// When one does; always, if empty.
@@ -160,7 +166,7 @@ impl Writer<'_> {
         let mut collisions = Vec::new();
         if let (LogKey::Columns { .. }, Some(rowid)) = (&self.shape.key, self.shape.rowid_name()) {
             collisions.push(Collision {
-                words: "(rowid)".into(),
+                words: None,
                 update: "BEFORE UPDATE".into(),
                 moved: vec![format!("NEW.{rowid} IS NOT OLD.{rowid}")],
                 statements: vec![self.log_where(&[format!("{EQUAL}.{rowid} = NEW.{rowid}")])],
@@ -205,7 +211,7 @@ impl Writer<'_> {
             true => "BEFORE UPDATE".into(),
             false => self.update("BEFORE", read),
         };
-        Collision { words: self.shape.unique_words(unique), update, moved, statements }
+        Collision { words: Some(self.shape.unique_words(unique)), update, moved, statements }
     }
 
     /// Conditions that are always true, but name what generated columns are computed from: SQLite gives an update's

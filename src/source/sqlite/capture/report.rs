@@ -34,6 +34,8 @@ pub enum TableState {
     Captured {
         /// The key rows are logged by, in words.
         by: String,
+        /// Whether an insert looks for a row of the same rowid, although rows have another key.
+        rowid: bool,
         /// What a write looks for besides, in words: rows equal on these unique constraints.
         lookups: Vec<String>,
     },
@@ -84,11 +86,17 @@ impl fmt::Display for Report {
 impl fmt::Display for TableState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TableState::Captured { by, lookups } => {
+            TableState::Captured { by, rowid, lookups } => {
                 write!(f, "captured by {by}; a write costs its owner a line of the log")?;
-                match lookups.as_slice() {
-                    [] => Ok(()),
-                    some => write!(f, " and, when it sets them, a look-up by each of {}", some.join(", ")),
+                let each = lookups.join(", ");
+                match (rowid, lookups.as_slice()) {
+                    (false, []) => Ok(()),
+                    (true, []) => write!(f, ", and an insert a look whether its rowid is taken"),
+                    (false, _) => write!(f, " and, when it sets them, a look-up by each of {each}"),
+                    (true, _) => write!(
+                        f,
+                        ", an insert a look whether its rowid is taken, and what sets them a look-up by each of {each}"
+                    ),
                 }
             }
             TableState::Missing => f.write_str("not captured; run `vantage capture install`"),

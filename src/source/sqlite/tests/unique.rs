@@ -244,7 +244,8 @@ fn what_cannot_be_captured_is_refused_with_the_reason() {
 fn status_tells_what_a_write_costs() {
     let file = File::captured(
         "CREATE TABLE t(id INTEGER PRIMARY KEY, email TEXT, gone INT); CREATE TABLE plain(id INTEGER PRIMARY KEY);
-         CREATE UNIQUE INDEX i ON t(lower(email)) WHERE gone IS NULL;",
+         CREATE UNIQUE INDEX i ON t(lower(email)) WHERE gone IS NULL;
+         CREATE TABLE named(name TEXT NOT NULL PRIMARY KEY); CREATE TABLE both(name TEXT NOT NULL PRIMARY KEY, code TEXT UNIQUE);",
     );
     let status = capture::status(&file.path, &[]).unwrap().to_string();
     assert!(
@@ -252,4 +253,9 @@ fn status_tells_what_a_write_costs() {
         "{status}"
     );
     assert!(status.contains("a look-up by each of (lower(email)) WHERE gone IS NULL\n"), "{status}");
+    // Nobody sets the rowid, and an insert may take one that is there.
+    let rowid = "a line of the log, and an insert a look whether its rowid is taken\n";
+    assert!(status.contains(rowid), "{status}");
+    let both = "an insert a look whether its rowid is taken, and what sets them a look-up by each of (code)";
+    assert!(status.contains(both), "{status}");
 }
