@@ -12,6 +12,7 @@ use super::read::json_response;
 use super::router::App;
 use super::snapshot::Snapshot;
 use crate::change::SourceHealth;
+use crate::store::RelationState;
 
 /// `GET /livez`
 pub(crate) fn livez() -> Response {
@@ -76,8 +77,10 @@ fn reasons(app: &App, named: Option<&[String]>, states: &mut BTreeMap<&'static s
     let snapshot = Snapshot::take(&app.board);
     let planned = relations.iter().map(|it| (&it.relation.name, it.state(&snapshot)));
     let unplanned = directory.unplanned.iter().filter(|_| named.is_none()).map(|it| (&it.name, it.state.clone()));
+    let said = snapshot.stands_still.clone().map(RelationState::stale);
     for (name, state) in planned.chain(unplanned) {
-        reasons.extend(state.complaint(name));
+        // What concerns all of them is said once.
+        reasons.extend(state.complaint(name).filter(|_| said.as_ref() != Some(&state)));
         states.entry(state.word()).or_default().push(name.clone());
     }
     reasons

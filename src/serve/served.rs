@@ -80,23 +80,28 @@ impl Served {
         self.error_free[index.map_or(0, |at| at + 1)].load(Ordering::Relaxed) == epoch.number()
     }
 
-    /// The state as of a snapshot: what its sources make of it, and stale when it is further behind than was declared.
+    /// The state as of a snapshot: what its sources make of it, and stale when nothing is taken in, or it is further behind
+    /// than was declared.
     pub(crate) fn state(&self, snapshot: &Snapshot) -> RelationState {
         let state = self.state.read().unwrap_or_else(|it| it.into_inner()).clone();
-        if state == RelationState::Live { self.overdue(snapshot).unwrap_or(state) } else { state }
+        if state == RelationState::Live { self.behind(snapshot).unwrap_or(state) } else { state }
     }
 
-    /// Stale, when every change reaches it, but later than the declared freshness allows.
-    fn overdue(&self, snapshot: &Snapshot) -> Option<RelationState> {
+    /// Stale, when no change reaches anything now, or every change reaches it, but later than the declared freshness
+    /// allows.
+    fn behind(&self, snapshot: &Snapshot) -> Option<RelationState> {
+        if let Some(why) = &snapshot.stands_still {
+            return Some(RelationState::stale(why.clone()));
+        }
         let limit = self.relation.freshness?;
         let lag = Duration::from_millis(snapshot.lag_ms(&self.relation.sources)?);
         let reason = || format!("it is {lag:?} behind its sources, and {limit:?} is declared to be the most");
-        (lag > limit).then(|| RelationState::Stale { reason: reason(), stands_at: BTreeMap::new() })
+        (lag > limit).then(|| RelationState::stale(reason()))
     }
 
-    /// What is to be told of an answer that is behind more than was declared, if it is.
+    /// What is to be told of an answer that is behind although every change reaches it, or would.
     pub(crate) fn delay(&self, snapshot: &Snapshot) -> Option<String> {
-        self.overdue(snapshot)?.complaint(&format!("\"{}\"", self.relation.name))
+        self.behind(snapshot)?.complaint(&format!("\"{}\"", self.relation.name))
     }
 
     /// Refuses to read what is not complete; of what is stale, tells how.
@@ -154,9 +159,12 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// What can be said of rows that stand here and there: of each source the earlier position.
+    /// What can be said of rows that stand here and there: of each source the earlier position, and every reason once.
     pub(crate) fn with(mut self, other: Standing) -> Standing {
-        self.reason = self.reason.or(other.reason);
+        self.reason = match (self.reason, other.reason) {
+            (Some(known), Some(reason)) if !known.contains(&reason) => Some(format!("{known}; {reason}")),
+            (known, reason) => known.or(reason),
+        };
         for (source, at) in other.stands_at {
             let earlier = match self.stands_at.remove(&source) {
                 Some(known) => known.earlier(&at),

@@ -27,6 +27,8 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: Arc<Epoch>,
     /// By source: the Unix time in microseconds until which the epoch has everything; 0 before the first copy.
     current_until_us: Vec<u64>,
+    /// Why no change reaches any relation now, if that is so.
+    pub(crate) stands_still: Option<String>,
     /// How the relations that are read stand to their sources.
     pub(crate) standing: Standing,
 }
@@ -36,7 +38,8 @@ impl Snapshot {
     pub(crate) fn take(board: &Board) -> Snapshot {
         // In this order: an epoch that is published in between only has more than is said of it.
         let current_until_us = board.sources().iter().map(|it| it.current_until_us.load(Ordering::Acquire)).collect();
-        Snapshot { current_until_us, epoch: board.epoch(), standing: Standing::default() }
+        let stands_still = board.stands_still();
+        Snapshot { current_until_us, epoch: board.epoch(), stands_still, standing: Standing::default() }
     }
 
     /// The newest epoch, to read `relations` in it.

@@ -1,7 +1,7 @@
 //! The status board: the one place where the engine says how things are and where readers look.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -59,6 +59,11 @@ impl Default for RelationState {
 }
 
 impl RelationState {
+    /// Complete and not followed, without a position of its own that it stands at.
+    pub fn stale(reason: String) -> RelationState {
+        RelationState::Stale { reason, stands_at: BTreeMap::new() }
+    }
+
     /// The state in a word.
     pub fn word(&self) -> &'static str {
         match self {
@@ -143,6 +148,8 @@ pub struct Board {
     store: ArcSwap<StoreStats>,
     /// Set when intake stopped for good (a failed write, say); the reason.
     halted: RwLock<Option<String>>,
+    /// Whether either of the two is so, for readers in a hurry.
+    stands_still: AtomicBool,
     /// Set while intake waits for something that may pass (a full disk); the reason.
     paused: RwLock<Option<String>>,
 }
@@ -165,6 +172,7 @@ impl Board {
             sources: sources.into_iter().map(status).collect(),
             store: ArcSwap::from_pointee(StoreStats::default()),
             halted: RwLock::new(None),
+            stands_still: AtomicBool::new(false),
             paused: RwLock::new(None),
         }
     }
@@ -252,6 +260,16 @@ impl Board {
     /// Records that intake stopped for good.
     pub fn halt(&self, reason: String) {
         *self.halted.write().unwrap_or_else(|it| it.into_inner()) = Some(reason);
+        self.stands_still.store(true, Ordering::Release);
+    }
+
+    /// Why no change reaches any relation now, if that is so: intake stopped or waits.
+    pub fn stands_still(&self) -> Option<String> {
+        if !self.stands_still.load(Ordering::Acquire) {
+            return None;
+        }
+        let stopped = self.halted().map(|it| format!("intake stopped: {it}"));
+        stopped.or_else(|| self.paused().map(|it| format!("intake waits: {it}")))
     }
 
     /// Why intake waits, if it does.
@@ -262,7 +280,9 @@ impl Board {
     /// Records that intake waits, or no longer does.
     pub fn set_paused(&self, reason: Option<String>) {
         if *self.paused.read().unwrap_or_else(|it| it.into_inner()) != reason {
+            let stands_still = reason.is_some() || self.halted().is_some();
             *self.paused.write().unwrap_or_else(|it| it.into_inner()) = reason;
+            self.stands_still.store(stands_still, Ordering::Release);
         }
     }
 }
