@@ -1,23 +1,20 @@
-//! Checkpoints in plans, so that no work between two of them is long.
+//! Checkpoints in expressions, so that no work between two of them is long.
 //!
-//! An operator hands on a batch of at most some thousand rows, and a checkpoint stands before each. What computes more
-//! than that for one batch has its own: a join with a condition (it looks at all pairs before it hands on those that
-//! meet it), functions and patterns (a batch may be long texts), an aggregate over the frame of each row of a window.
-//! Those are put into the optimised logical plan, where nothing that optimises sees them any more. What would be long
-//! for a single row is refused there: patterns that are made by the row, or large ones, and long arrays that are
+//! An operator hands on a batch of at most some thousand rows, and a checkpoint stands before each (`operators`). What
+//! computes more than that for one batch has its own: a join with a condition (it looks at all pairs before it hands on
+//! those that meet it), functions and patterns (a batch may be long texts), an aggregate over the frame of each row of a
+//! window. Those are put into the optimised logical plan, where nothing that optimises sees them any more. What would be
+//! long for a single row is refused there: patterns that are made by the row, or large ones, and long arrays that are
 //! compared with each other.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::http::StatusCode;
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::expr::{ScalarFunction, WindowFunctionDefinition};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -27,11 +24,6 @@ use datafusion::logical_expr::{
     ReturnFieldArgs, ReversedUDAF, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, SetMonotonicity, Signature,
     Volatility,
 };
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::Stream;
 
 use super::watch::checkpoint;
 use super::{patterns, width};
@@ -296,130 +288,5 @@ impl Accumulator for CheckedAccumulator {
 
     fn supports_retract_batch(&self) -> bool {
         self.0.supports_retract_batch()
-    }
-}
-
-/// `plan`, which nothing optimises any more, with a checkpoint before every batch of every operator.
-pub(super) fn in_operators(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    checked(plan, &Multiplied::Not)
-}
-
-/// What the operator above another may make of one of its rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Multiplied {
-    /// One.
-    Not,
-    /// As many as a batch has.
-    ByBatch,
-    /// As many as one of the lists in these columns has elements.
-    ByLists(Vec<usize>),
-}
-
-impl Multiplied {
-    fn by(operator: &Arc<dyn ExecutionPlan>) -> Multiplied {
-        match operator.downcast_ref::<UnnestExec>() {
-            Some(unnest) => {
-                Multiplied::ByLists(unnest.list_column_indices().iter().map(|it| it.index_in_input_schema).collect())
-            }
-            None if operator.children().len() > 1 => Multiplied::ByBatch,
-            None => Multiplied::Not,
-        }
-    }
-
-    /// Refuses a batch with a row that would take too much.
-    fn check(&self, batch: &RecordBatch, batch_rows: usize) -> Result<()> {
-        match self {
-            Multiplied::Not => Ok(()),
-            Multiplied::ByBatch => {
-                width::check(batch, batch_rows).map_err(|it| DataFusionError::External(Box::new(it)))
-            }
-            Multiplied::ByLists(lists) => width::check_lists(batch, lists, batch_rows),
-        }
-    }
-}
-
-/// `plan` with its checkpoints, whose rows are multiplied.
-fn checked(plan: Arc<dyn ExecutionPlan>, multiplied: &Multiplied) -> Result<Arc<dyn ExecutionPlan>> {
-    let by = Multiplied::by(&plan);
-    let children: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();
-    let children = children.into_iter().map(|it| checked(it, &by)).collect::<Result<Vec<_>>>()?;
-    let operator = if children.is_empty() { plan } else { replace_children_if_necessary(plan, children)? };
-    Ok(Arc::new(Checked { operator, multiplied: multiplied.clone() }))
-}
-
-/// An operator with a checkpoint before each of its batches.
-#[derive(Debug)]
-struct Checked {
-    operator: Arc<dyn ExecutionPlan>,
-    multiplied: Multiplied,
-}
-
-impl DisplayAs for Checked {
-    fn fmt_as(&self, _kind: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Checked")
-    }
-}
-
-impl ExecutionPlan for Checked {
-    fn name(&self) -> &str {
-        "Checked"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.operator.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.operator]
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let operator = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.operator));
-        Ok(Arc::new(Checked { operator, multiplied: self.multiplied.clone() }))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (multiplied, batch_rows) = (self.multiplied.clone(), context.session_config().batch_size());
-        Ok(Box::pin(CheckedStream { batches: self.operator.execute(partition, context)?, multiplied, batch_rows }))
-    }
-}
-
-struct CheckedStream {
-    batches: SendableRecordBatchStream,
-    multiplied: Multiplied,
-    batch_rows: usize,
-}
-
-impl Stream for CheckedStream {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
-        if let Err(error) = checkpoint() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let batch = self.batches.as_mut().poll_next(context);
-        if let Poll::Ready(Some(Ok(batch))) = &batch
-            && let Err(error) = self.multiplied.check(batch, self.batch_rows)
-        {
-            return Poll::Ready(Some(Err(error)));
-        }
-        batch
-    }
-}
-
-impl RecordBatchStream for CheckedStream {
-    fn schema(&self) -> SchemaRef {
-        self.batches.schema()
     }
 }

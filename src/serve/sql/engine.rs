@@ -34,7 +34,7 @@ use super::table::Table;
 use super::view::{PlainView, Views};
 use super::watch::Watch;
 use super::width::TooWide;
-use super::{checks, functions, guard, padded, parameters};
+use super::{checks, functions, guard, operators, padded, parameters};
 use crate::change::ZONE;
 use crate::dialect;
 use crate::serve::format::Format;
@@ -174,7 +174,7 @@ impl Engine {
             guard::check_constants(&logical)?;
             let logical = checks::in_expressions(logical).map_err(fail)?;
             let physical = state.query_planner().create_physical_plan(&logical, state).await;
-            physical.and_then(checks::in_operators).map_err(|it| unplannable(sql, &it))
+            physical.and_then(operators::in_operators).map_err(|it| unplannable(sql, &it))
         };
         let mut logical = statement.plan.clone();
         if !values.is_empty() {

@@ -13,7 +13,7 @@
 //! | what joins and grouping sets say of the order of their rows | `padded` |
 //! | predicates, order and limit into key and index ranges | `pushdown`, `table`, `scan` |
 //! | threads of their own, and turns to compute | `workers`, `turns` |
-//! | an end in time and in memory, wherever the work is | `watch`, `checks`, `patterns`, `width` |
+//! | an end in time and in memory, wherever the work is | `watch`, `checks`, `operators`, `patterns`, `width` |
 //! | rows to Arrow, Arrow to JSON, and that to the format asked for | `columns`, `arrow_json`, `rows` |
 
 mod arrow_json;
@@ -27,6 +27,7 @@ mod functions;
 mod guard;
 mod keyed;
 mod names;
+mod operators;
 mod padded;
 mod parameters;
 mod patterns;
@@ -140,8 +141,7 @@ async fn answer(app: &App, question: Question, epoch: Arc<Epoch>) -> Result<Body
             let (plan, reused) = engine.physical(&sql, &statement, &params).await?;
             let run = Run { statement: &statement, plan, epoch: &epoch, format, max_rows, watch: &watch };
             let result = engine.execute(&run, &mut writer).await;
-            // How long one took that failed says nothing of how long it would have taken.
-            statement.took(result.as_ref().ok().map(|()| watch.computed()));
+            statement.took(watch.computed(), result.is_ok());
             result.inspect(|()| metrics.planned(reused))
         };
         let result = run.await;

@@ -41,8 +41,10 @@ const MAX_PARSING_STEPS: u64 = 1 << 19;
 /// How deep an expression or a chain of set operations may be: plans are trees, and what walks, copies and drops
 /// them needs stack for each level.
 const MAX_DEPTH: usize = 250;
-/// A statement that computed for less the last time is expected to do so again.
+/// A statement that computed for less the last times is expected to do so again.
 const LIGHT_US: u64 = 5000;
+/// One that has nothing to look at does not get longer than this, be it held up for a moment.
+const NOTHING_US: u64 = 100_000;
 
 /// A query that was accepted.
 #[derive(Debug)]
@@ -60,20 +62,31 @@ pub(crate) struct Statement {
     pub(super) constant: bool,
     /// How large it is with everything it names put in place.
     pub(super) size: Size,
-    /// How long it computed when it was last run, in microseconds.
+    /// Whether its text alone tells how many rows it has to do with.
+    has_nothing_to_look_at: bool,
+    /// How long it computed when it was last run, in microseconds; more than it did before counts for a part only, as the
+    /// machine may have been busy.
     took_us: AtomicU64,
 }
 
 impl Statement {
     /// Whether it is expected to be done at once: it was the last time, or has nothing to look at.
     pub(super) fn is_light(&self) -> bool {
-        self.took_us.load(Ordering::Relaxed) < LIGHT_US
+        self.took_us.load(Ordering::Relaxed) < if self.has_nothing_to_look_at { NOTHING_US } else { LIGHT_US }
     }
 
-    /// Remembers how long it has computed; `None` when it was not answered.
-    pub(super) fn took(&self, computed: Option<Duration>) {
-        let took = computed.and_then(|it| u64::try_from(it.as_micros()).ok());
-        self.took_us.store(took.unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Remembers how long it has computed, and whether that answered it.
+    pub(super) fn took(&self, computed: Duration, answered: bool) {
+        let took = u64::try_from(computed.as_micros()).unwrap_or(u64::MAX);
+        let before = self.took_us.load(Ordering::Relaxed);
+        let expected = match answered {
+            // It would have taken longer, and nobody knows how much.
+            false if took >= LIGHT_US => u64::MAX,
+            false => before,
+            true if before == u64::MAX => took,
+            true => took.min(before + took.saturating_sub(before) / 4),
+        };
+        self.took_us.store(expected, Ordering::Relaxed);
     }
 }
 
@@ -116,8 +129,20 @@ pub(super) async fn prepare(state: &SessionState, views: &Views, sql: &str) -> R
     let keyed = Keyed::recognise(&plan, &accepted.relations);
     let guard::Accepted { relations, constant } = accepted;
     let sources = sources_of(relations.iter().map(|it| &**it));
-    let took_us = AtomicU64::new(if has_nothing_to_look_at(&plan) { 0 } else { u64::MAX });
-    Ok(Statement { relations, sources, keyed, parameters, labels, constant, size, plan, took_us })
+    let has_nothing_to_look_at = has_nothing_to_look_at(&plan);
+    let took_us = AtomicU64::new(if has_nothing_to_look_at { 0 } else { u64::MAX });
+    Ok(Statement {
+        relations,
+        sources,
+        keyed,
+        parameters,
+        labels,
+        constant,
+        size,
+        plan,
+        has_nothing_to_look_at,
+        took_us,
+    })
 }
 
 /// Plans the query `sql`, which may read `views`.

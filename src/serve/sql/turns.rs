@@ -1,7 +1,7 @@
 //! Whose turn it is to compute.
 //!
 //! As many statements compute at a time as there are cores for them, one after the other in small turns: first those
-//! that are expected to be done at once, for which a place is kept, then those that have just begun, then the others.
+//! that are expected to be done at once, for which turns are kept, then those that have just begun, then the others.
 //! So a cheap statement is answered at once beside any number of endless ones, and those share what is left.
 //!
 //! A turn is given up at a checkpoint. Who does not come to one for long no longer counts: the kernel shares the cores
@@ -28,7 +28,7 @@ pub(crate) enum Class {
 /// The turns.
 #[derive(Debug)]
 pub(crate) struct Turns {
-    /// How many may compute at a time; one more if it is light.
+    /// How many may compute at a time; [`Turns::KEPT`] more if they are light.
     at_a_time: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -45,6 +45,8 @@ struct State {
 }
 
 impl Turns {
+    /// How many light ones need not wait for others to come to a checkpoint.
+    const KEPT: usize = 4;
     /// Who has computed for so long is not fresh any more, and lets others go first.
     pub(crate) const FRESH: Duration = Duration::from_millis(20);
     /// How long a turn is when others wait.
@@ -77,7 +79,7 @@ impl Turns {
                 self.changed.notify_all();
                 return Err(problem);
             }
-            let kept = usize::from(class == Class::Light);
+            let kept = if class == Class::Light { Self::KEPT } else { 0 };
             if state.waiting.first() == Some(&place) && state.computing < self.at_a_time + kept + state.unseen {
                 state.waiting.remove(&place);
                 state.computing += 1;

@@ -4,10 +4,11 @@
 //! memory by what the thread has taken and not given back (which includes what no operator reports: the state of
 //! windows and aggregates, the frames of a join, a plan), and the statement itself by a variable of the thread.
 //!
-//! [`checkpoint`] is called between any two steps of bounded work (`checks` puts it into plans). There a statement ends
+//! [`checkpoint`] is called between any two steps of bounded work (`checks` and `operators` put it into plans). There a statement ends
 //! that is out of time, or that nobody waits for any more, or that holds too much; and there it lets others compute.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use axum::http::StatusCode;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::turns::{Class, Turns};
 use crate::serve::problem::Problem;
@@ -24,6 +26,13 @@ thread_local! {
     /// The statement this thread works for.
     static CURRENT: RefCell<Option<Arc<Watch>>> = const { RefCell::new(None) };
 }
+
+/// Who waits for its client for so long gives its place to others meanwhile.
+const AWAY: Duration = Duration::from_millis(20);
+/// How many may be under way without a place, having given theirs to others.
+const WITHOUT_PLACE: usize = 24;
+/// Who has computed for so long, or kept others waiting for a client that does not read, may have to give way.
+pub(super) const LONG: Duration = Duration::from_secs(1);
 
 /// Whoever finds the memory used up goes on if it holds less than one part in so many of it: then the largest ends.
 const SMALL_PART: usize = 16;
@@ -34,6 +43,11 @@ pub(super) fn checkpoint() -> Result<(), DataFusionError> {
         Some(watch) => watch.check().map_err(|it| DataFusionError::External(Box::new(it))),
         None => Ok(()),
     })
+}
+
+/// How long the statement of this thread has computed since its last checkpoint.
+pub(super) fn unseen() -> Option<Duration> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|it| it.unseen()))
 }
 
 /// What a statement is expected to take.
@@ -124,10 +138,13 @@ pub(crate) struct Watch {
     /// Whether it is [`Kind::Ordinary`] after all.
     is_ordinary: AtomicBool,
     begun_as: Kind,
-    /// The right to be under way.
+    /// The most its thread has computed between two checkpoints.
+    #[cfg(test)]
+    pub(super) longest_stretch: Stretch,
+    /// The right to be under way, unless it was given to another.
     place: Mutex<Option<OwnedSemaphorePermit>>,
     /// Whether its place was given to another because it did not end when it was told to.
-    pub(super) replaced: AtomicBool,
+    replaced: AtomicBool,
 }
 
 /// No turn.
@@ -150,6 +167,8 @@ impl Watch {
             told: Notify::new(),
             is_ordinary: AtomicBool::new(kind == Kind::Ordinary),
             begun_as: kind,
+            #[cfg(test)]
+            longest_stretch: Stretch::default(),
             place: Mutex::new(Some(place)),
             replaced: AtomicBool::new(false),
         });
@@ -173,11 +192,38 @@ impl Watch {
         let held = self.held.swap(0, Ordering::Relaxed);
         self.budget.held.fetch_sub(held, Ordering::Relaxed);
         self.budget.under_way().retain(|it| !Arc::ptr_eq(it, self));
-        let place = self.place.lock().unwrap_or_else(|it| it.into_inner()).take();
-        if self.replaced.load(Ordering::Relaxed) {
-            // Another has it already.
-            place.into_iter().for_each(OwnedSemaphorePermit::forget);
+        self.give_place_back();
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.place.lock().unwrap_or_else(|it| it.into_inner())
+    }
+
+    /// Whether it has a place that another could get.
+    pub(super) fn has_place(&self) -> bool {
+        self.place().is_some() && !self.is_replaced()
+    }
+
+    /// Whether another has its place because it did not end.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// Gives its place to another although it does not end.
+    pub(super) fn replace(&self) {
+        let place = self.place();
+        if place.is_some() && !self.replaced.swap(true, Ordering::Relaxed) {
+            self.budget.places(self.kind()).add_permits(1);
         }
+    }
+
+    fn give_place_back(&self) {
+        let mut place = self.place();
+        if self.is_replaced() {
+            // Another has it already.
+            place.take().into_iter().for_each(OwnedSemaphorePermit::forget);
+        }
+        *place = None;
     }
 
     /// Tells it to end. The first reason counts.
@@ -240,19 +286,26 @@ impl Watch {
     pub(super) fn class(&self) -> Class {
         match self.computed() {
             it if it >= Turns::FRESH => Class::Long,
-            _ if self.is_light() => Class::Light,
+            _ if self.kind() != Kind::Ordinary => Class::Light,
             _ => Class::Fresh,
         }
     }
 
-    /// Waits for `waiting` without a turn; the time does not count as the statement's.
+    /// Waits for `waiting` without a turn, and without a place if it takes long; the time does not count as the
+    /// statement's.
     pub(super) async fn away<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Problem> {
         self.end_turn();
-        if self.is_light() {
-            self.move_to_the_others()?;
-        }
         let began = Instant::now();
         self.away_us.store(self.now_us(), Ordering::Relaxed);
+        let waiting = async {
+            let mut waiting = pin!(waiting);
+            if let Ok(result) = timeout(AWAY, waiting.as_mut()).await {
+                return result;
+            }
+            // Where too many have done so, it keeps its place.
+            let _ = self.go_on_without_place();
+            waiting.await
+        };
         let result = tokio::select! {
             result = waiting => Some(result),
             () = self.told.notified() => None,
@@ -275,11 +328,13 @@ impl Watch {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        #[cfg(test)]
+        self.longest_stretch.see();
         self.seen_us.store(self.now_us(), Ordering::Relaxed);
         self.verdict()?;
         self.weigh()?;
         if self.is_light() && self.computed() >= Turns::FRESH {
-            self.move_to_the_others()?;
+            self.leave_the_light()?;
         }
         let turn = Duration::from_micros(self.now_us().saturating_sub(self.turn_us.load(Ordering::Relaxed)));
         if self.budget.turns.is_over(turn) {
@@ -290,12 +345,38 @@ impl Watch {
     }
 
     /// Gives the place back that is kept for light statements: it is not one of them.
-    fn move_to_the_others(&self) -> Result<(), Problem> {
-        let place = Arc::clone(self.budget.places(Kind::Ordinary)).try_acquire_owned();
-        let place = place.map_err(|_| gives_way(self.computed()))?;
+    fn leave_the_light(&self) -> Result<(), Problem> {
+        match Arc::clone(self.budget.places(Kind::Ordinary)).try_acquire_owned() {
+            Ok(place) => {
+                self.give_place_back();
+                self.is_ordinary.store(true, Ordering::Relaxed);
+                *self.place() = Some(place);
+                Ok(())
+            }
+            Err(_) => self.go_on_without_place(),
+        }
+    }
+
+    /// Gives its place back and goes on without one, if not too many do: who has done so for long ends then.
+    fn go_on_without_place(&self) -> Result<(), Problem> {
+        if !self.has_place() {
+            return Ok(());
+        }
+        let under_way = self.budget.under_way();
+        let others: Vec<_> = under_way.iter().filter(|it| !it.has_place() && it.overdue().is_none()).collect();
+        if others.len() >= WITHOUT_PLACE {
+            let longest = others.into_iter().filter(|it| it.cost() >= LONG).max_by_key(|it| it.cost());
+            longest.ok_or_else(|| gives_way(self.computed()))?.stop(Reason::GivesWay);
+        }
+        drop(under_way);
+        self.give_place_back();
         self.is_ordinary.store(true, Ordering::Relaxed);
-        *self.place.lock().unwrap_or_else(|it| it.into_inner()) = Some(place);
         Ok(())
+    }
+
+    /// How long it has computed or kept others waiting.
+    pub(super) fn cost(&self) -> Duration {
+        self.computed().max(self.away_for())
     }
 
     /// Looks at how much it holds, and ends what holds too much.
@@ -358,6 +439,32 @@ impl Drop for Leave<'_> {
     fn drop(&mut self) {
         CURRENT.set(None);
         self.0.leave();
+    }
+}
+
+/// The most a thread has computed between two looks at it: time on a core, so that it is the same on a busy machine.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Stretch {
+    last_ns: AtomicU64,
+    longest_ns: AtomicU64,
+}
+
+#[cfg(test)]
+impl Stretch {
+    /// Looks at it.
+    pub(super) fn see(&self) {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let now = text.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0);
+        let last = self.last_ns.swap(now, Ordering::Relaxed);
+        if last > 0 {
+            self.longest_ns.fetch_max(now - last, Ordering::Relaxed);
+        }
+    }
+
+    /// The longest.
+    pub(super) fn longest(&self) -> Duration {
+        Duration::from_nanos(self.longest_ns.load(Ordering::Relaxed))
     }
 }
 

@@ -7,7 +7,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::turns::Turns;
-use super::watch::{Budget, Kind, Reason, Watch};
+use super::watch::{Budget, Kind, LONG, Reason, Watch};
 use crate::serve::gate::Room;
 use crate::serve::problem::Problem;
 
@@ -30,13 +29,11 @@ const LIGHT: usize = 4;
 /// How many short texts may be planned beside those, so that neither waits for the other.
 const PLANNING: usize = 4;
 /// How many may wait for a place of each kind; more are turned away at once.
-const WAITING: usize = 64;
+const WAITING: usize = 256;
 /// How many threads wait for work.
 const IDLE: usize = 4;
 /// Who has waited for a place for so long may take that of another.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Who has computed for so long, or kept others waiting for a client that does not read, may have to give its place.
-const LONG: Duration = Duration::from_secs(1);
 /// Who does not end for so long when it is told to is replaced.
 pub(crate) const OVERDUE: Duration = Duration::from_secs(1);
 /// How many may be replaced at a time.
@@ -144,14 +141,12 @@ impl Workers {
     fn make_room(&self) {
         let under_way = self.budget.under_way();
         let overdue = under_way.iter().filter(|it| it.overdue().is_some_and(|it| it > OVERDUE));
-        let (replaced, others): (Vec<_>, Vec<_>) = overdue.partition(|it| it.replaced.load(Ordering::Relaxed));
-        for watch in others.into_iter().take(REPLACED.saturating_sub(replaced.len())) {
-            watch.replaced.store(true, Ordering::Relaxed);
-            self.budget.places(watch.kind()).add_permits(1);
-        }
-        let cost = |it: &Arc<Watch>| it.computed().max(it.away_for());
-        let asked = under_way.iter().filter(|it| it.kind() == Kind::Ordinary && it.overdue().is_none());
-        let longest = asked.map(|it| (cost(it), it)).filter(|(cost, _)| *cost >= LONG).max_by_key(|it| it.0);
+        let (replaced, others): (Vec<_>, Vec<_>) = overdue.partition(|it| it.is_replaced());
+        let more = REPLACED.saturating_sub(replaced.len());
+        others.into_iter().filter(|it| it.has_place()).take(more).for_each(|it| it.replace());
+        let asked =
+            under_way.iter().filter(|it| it.kind() == Kind::Ordinary && it.has_place() && it.overdue().is_none());
+        let longest = asked.map(|it| (it.cost(), it)).filter(|(cost, _)| *cost >= LONG).max_by_key(|it| it.0);
         longest.inspect(|(_, it)| it.stop(Reason::GivesWay));
     }
 

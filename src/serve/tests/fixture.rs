@@ -205,7 +205,7 @@ pub(super) fn stock() -> Relation {
 }
 
 /// The shop: 40 products in 4 categories, some NULLs, extremes in product 1, an error cell in the note of product 13.
-pub(super) fn shop(number: u64) -> Arc<Board> {
+pub(in crate::serve) fn shop(number: u64) -> Arc<Board> {
     let (products, stock) = (products(), stock());
     let mut rows = Vec::new();
     for id in 1..=40i64 {

@@ -1,7 +1,7 @@
 //! The endpoints over a real listener: bytes out, bytes in.
 
 mod errors;
-mod fixture;
+pub(super) mod fixture;
 mod health;
 mod hostile;
 mod lists;
