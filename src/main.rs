@@ -81,6 +81,7 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         statement_timeout: std::time::Duration::from_millis(args.statement_timeout_ms),
         max_rows: args.max_rows,
         drain_delay: std::time::Duration::from_millis(args.drain_delay_ms),
+        max_connections: ServeOptions::default().max_connections.min(allow_files() / 3),
         ..ServeOptions::default()
     };
     serve::check_listen(&serve_options)?;
@@ -106,6 +107,14 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many files may be open, sockets included; asks for as many as the system gives. The 1024 that are usual are few
+/// for connections and the store together.
+fn allow_files() -> usize {
+    let limit =
+        rlimit::increase_nofile_limit(u64::MAX).or_else(|_| rlimit::getrlimit(rlimit::Resource::NOFILE).map(|it| it.0));
+    usize::try_from(limit.unwrap_or(1024)).unwrap_or(usize::MAX)
 }
 
 fn run_capture(action: &CaptureAction) -> anyhow::Result<ExitCode> {

@@ -3,6 +3,8 @@
 //! The answer is `{"rows": […]}` in the order of the keys, `null` where there is no row. A row that cannot be shown
 //! costs only itself: it is `null` too, and `"problems"` tells its place and why.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -14,7 +16,7 @@ use super::problem::Problem;
 use super::read::{json_response, write_row};
 use super::router::App;
 use super::served::Served;
-use super::shown;
+use super::shown::{self, Shown};
 use super::transit::Share;
 use super::value::parse_json;
 use crate::change::counted;
@@ -31,10 +33,14 @@ struct Ask {
 }
 
 /// `POST /v1/views/{view}/batch`
-pub(crate) async fn batch(app: &App, served: &Served, epoch: &Epoch, body: Incoming) -> Result<Response, Problem> {
+pub(crate) async fn batch(
+    app: &App,
+    served: &Arc<Served>,
+    epoch: &Arc<Epoch>,
+    body: Incoming,
+) -> Result<Response, Problem> {
     filter::check_key(served)?;
     let body = app.body(body).await?;
-    let _place = app.place()?;
     let ask: Ask = serde_json::from_slice(&body).map_err(|it| Problem::bad_body("{\"keys\": [1, 2]}", &it))?;
     if ask.keys.len() > app.options.max_rows {
         return Err(Problem::bad_request(format!(
@@ -42,28 +48,35 @@ pub(crate) async fn batch(app: &App, served: &Served, epoch: &Epoch, body: Incom
             counted(app.options.max_rows, "key")
         )));
     }
-    let mut share = app.transit.share();
-    let answer = answer(app, served, epoch, &ask, &mut share);
-    let answer = tokio::time::timeout(app.options.statement_timeout, answer).await;
-    let bytes = answer.map_err(|_| Problem::timeout())??;
-    Ok(json_response(share.body(bytes)))
-}
-
-async fn answer(app: &App, served: &Served, epoch: &Epoch, ask: &Ask, share: &mut Share) -> Result<Vec<u8>, Problem> {
     let mut select = ask.select.as_ref().map(|it| shown::parse(served, &it.join(","))).transpose()?;
     if let Some(select) = &mut select {
         shown::prepare_casts(app, served, select)?;
     }
+    let (served, epoch, mut share) = (Arc::clone(served), Arc::clone(epoch), app.transit.share());
+    let answer = async move {
+        let bytes = answer(&served, &epoch, &ask.keys, select.as_deref(), &mut share).await?;
+        Ok(share.body(bytes))
+    };
+    app.walkers.run(app.options.statement_timeout, || app.place(), answer).await.map(json_response)
+}
+
+async fn answer(
+    served: &Served,
+    epoch: &Epoch,
+    keys: &[Box<RawValue>],
+    select: Option<&[Shown]>,
+    share: &mut Share,
+) -> Result<Vec<u8>, Problem> {
     let mut out = b"{\"rows\":[".to_vec();
     let mut problems: Vec<(usize, Problem)> = Vec::new();
-    for (chunk, keys) in ask.keys.chunks(CHUNK).enumerate() {
+    for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
         let keys = keys.iter().map(|it| parse_key(served, it.get())).collect::<Result<Vec<_>, _>>()?;
         for (at, row) in (chunk * CHUNK..).zip(epoch.get_many(served.relation.id, &keys)?) {
             if at > 0 {
                 out.push(b',');
             }
             let start = out.len();
-            let written = row.map(|row| write_row(served, &row, select.as_deref(), &mut out));
+            let written = row.map(|row| write_row(served, &row, select, &mut out));
             if !matches!(written, Some(Ok(()))) {
                 out.truncate(start);
                 out.extend_from_slice(b"null");
@@ -71,8 +84,10 @@ async fn answer(app: &App, served: &Served, epoch: &Epoch, ask: &Ask, share: &mu
             problems.extend(written.and_then(Result::err).map(|problem| (at, problem)));
         }
         share.cover(out.capacity()).await?;
-        // Others run in between, and who takes too long is ended.
-        tokio::task::yield_now().await;
+        if keys.len() == CHUNK {
+            // Others run in between, and who takes too long is ended.
+            tokio::task::yield_now().await;
+        }
     }
     out.push(b']');
     for (at, (row, problem)) in problems.iter().enumerate() {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Cell, Path, choose, entry_key};
 use super::condition::{Verdict, judge_all};
@@ -28,6 +27,8 @@ use crate::change::text::bytes::{read_hex, write_hex};
 use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::Epoch;
 
+/// How many rows are written before others run.
+const WRITTEN: usize = 256;
 /// The most rows that are sorted only to be passed over.
 const MAX_SORTED_OFFSET: usize = 100_000;
 
@@ -50,19 +51,26 @@ pub(crate) async fn list(
     let mut response = if matches_etag(&head.headers, &etag) {
         not_modified(etag)
     } else if page.query.limit > app.options.max_rows {
-        let first = tokio::time::timeout(app.options.statement_timeout, page.begin_lines(app)).await;
-        let first = first.map_err(|_| Problem::timeout())??;
-        let max_scanned = app.options.max_scanned_rows;
+        let (max_rows, max_scanned) = (app.options.max_rows, app.options.max_scanned_rows);
+        let begin = async move {
+            let first = page.begin_lines(max_rows, max_scanned).await?;
+            Ok((page, first))
+        };
+        let (mut page, first) = app.walkers.run(app.options.statement_timeout, || app.place(), begin).await?;
         let (mut writer, reply) = app.transit.answer();
-        tokio::spawn(async move {
+        app.walkers.spawn(async move {
             let result = page.lines(first, max_scanned, &mut writer).await;
             writer.end(result).await;
         });
         tagged(response(format, reply.body().await?), etag)
     } else {
-        let read = page.read(app.options.max_scanned_rows);
-        let answer = tokio::time::timeout(app.options.statement_timeout, read).await;
-        let (body, next) = answer.map_err(|_| Problem::timeout())??;
+        let max_scanned = app.options.max_scanned_rows;
+        let read = async move {
+            let (body, next) = page.read(max_scanned).await?;
+            Ok((page, body, next))
+        };
+        let read = app.walkers.run(app.options.statement_timeout, || app.place(), read).await?;
+        let (mut page, body, next) = read;
         let (skip_errors, skipped) = (page.query.skip_errors, page.skipped);
         let rest = std::mem::take(&mut page.query.rest);
         let mut response = tagged(response(format, page.share.body(body)), etag);
@@ -103,9 +111,6 @@ struct Page {
     skipped: u64,
     /// The room that rows and answer take until they are sent.
     share: Share,
-    /// Long lists take turns, so that short requests do not queue behind all of them.
-    turns: Arc<Semaphore>,
-    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Page {
@@ -118,23 +123,8 @@ impl Page {
         let ranges = std::mem::take(&mut path.ranges);
         let walk = Walk::new(&path, &served, ranges, after.take_if(|_| path.ordered).as_deref());
         let cells = query.select.iter().map(|shown| path.cell(&served, shown.column)).collect();
-        let (share, turns) = (app.transit.share(), Arc::clone(&app.walks));
-        Ok(Page {
-            served,
-            query,
-            epoch,
-            format,
-            path,
-            access,
-            identity,
-            cells,
-            walk,
-            after,
-            skipped: 0,
-            share,
-            turns,
-            turn: None,
-        })
+        let share = app.transit.share();
+        Ok(Page { served, query, epoch, format, path, access, identity, cells, walk, after, skipped: 0, share })
     }
 
     /// The same as long as nothing changes that the answer depends on.
@@ -162,11 +152,15 @@ impl Page {
             let rows = &found[..found.len().min(self.query.limit)];
             let held: usize = rows.iter().map(Hit::bytes).sum();
             let bytes = 64 + 128 * rows.len() + held + held / 8;
-            self.turn = None;
             self.share.cover(held + bytes).await?;
             body.reserve(bytes);
-            for (at, hit) in rows.iter().enumerate() {
-                self.write(&hit.row, at == 0, &mut body)?;
+            for (at, hits) in rows.chunks(WRITTEN).enumerate() {
+                for (within, hit) in hits.iter().enumerate() {
+                    self.write(&hit.row, at + within == 0, &mut body)?;
+                }
+                if hits.len() == WRITTEN {
+                    tokio::task::yield_now().await;
+                }
             }
             let last = rows.last().filter(|_| found.len() > rows.len());
             next = last.map(|hit| self.cursor(hit));
@@ -176,22 +170,22 @@ impl Page {
     }
 
     /// What is done before the first line is sent: rows in an order that the path does not have are all found first.
-    async fn begin_lines(&mut self, app: &App) -> Result<Option<Vec<Hit>>, Problem> {
+    async fn begin_lines(&mut self, max_rows: usize, max_scanned: usize) -> Result<Option<Vec<Hit>>, Problem> {
         if self.query.skip_errors {
             let detail = "errors=skip tells how many rows it left out, which lines without a limit cannot";
-            return Err(Problem::bad_request(detail).hint(format!("add limit={}", app.options.max_rows)));
+            return Err(Problem::bad_request(detail).hint(format!("add limit={max_rows}")));
         }
-        self.look_at_errors(app.options.max_scanned_rows).await?;
+        self.look_at_errors(max_scanned).await?;
         if self.path.ordered {
             return Ok(None);
         }
-        let limit = std::mem::replace(&mut self.query.limit, app.options.max_rows);
-        let found = self.sorted(app.options.max_scanned_rows).await?;
+        let limit = std::mem::replace(&mut self.query.limit, max_rows);
+        let found = self.sorted(max_scanned).await?;
         self.query.limit = limit;
-        if found.len() <= app.options.max_rows {
+        if found.len() <= max_rows {
             return Ok(Some(found));
         }
-        let detail = format!("more than {} rows cannot be sorted for an answer", app.options.max_rows);
+        let detail = format!("more than {max_rows} rows cannot be sorted for an answer");
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
             .hint("declare an index with this order, leave the order out, or add a limit"))
     }
@@ -213,10 +207,7 @@ impl Page {
                     continue;
                 }
                 self.write(&hit.row, true, writer.out())?;
-                if writer.must_wait() {
-                    self.turn = None;
-                    writer.flow().await?;
-                }
+                writer.flow().await?;
                 written += 1;
                 if written == self.query.limit {
                     return Ok(());
@@ -271,7 +262,7 @@ impl Page {
             if self.walk.is_at_end() {
                 return Ok(rows);
             }
-            self.hold(rows.iter().map(Hit::bytes).sum()).await?;
+            self.share.cover(rows.iter().map(Hit::bytes).sum()).await?;
             self.pause(self.walk.examined(), max_scanned).await?;
         }
     }
@@ -300,17 +291,10 @@ impl Page {
                     best.pop_last();
                 }
             }
-            self.hold(best.values().map(Hit::bytes).sum()).await?;
+            self.share.cover(best.values().map(Hit::bytes).sum()).await?;
             self.pause(self.walk.examined(), max_scanned).await?;
         }
         Ok(best.into_values().skip(self.query.offset).collect())
-    }
-
-    /// Takes the room for so many bytes of rows in all.
-    async fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
-        // Nobody waits for room while others wait for a turn.
-        self.turn = None;
-        self.share.cover(bytes).await
     }
 
     /// Lets others run, and ends a walk that looks at too much.
@@ -321,10 +305,7 @@ impl Page {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
                 .hint("declare an index whose columns are the filtered ones, then the ordered ones"));
         }
-        self.turn = None;
         tokio::task::yield_now().await;
-        // It is never closed, and without a turn a list goes on all the same.
-        self.turn = Arc::clone(&self.turns).acquire_owned().await.ok();
         Ok(())
     }
 

@@ -37,12 +37,14 @@ mod router;
 mod served;
 mod shown;
 mod snapshot;
+mod socket;
 mod sources;
 mod sql;
 mod transit;
 mod value;
 mod wait;
 mod walk;
+mod walkers;
 
 #[cfg(test)]
 mod tests;

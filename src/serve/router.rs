@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::gate::{Place, Room};
 use super::metrics::Metrics;
@@ -20,7 +20,8 @@ use super::problem::Problem;
 use super::route::Route;
 use super::served::Directory;
 use super::transit::{Share, Transit};
-use super::{accept, batch, describe, health, list, metrics, percent, read, sources, sql, wait};
+use super::walkers::Walkers;
+use super::{accept, batch, describe, health, list, metrics, percent, read, socket, sources, sql, wait};
 use crate::store::Board;
 
 /// How many bytes of request bodies there may be, small ones not counted.
@@ -36,10 +37,10 @@ pub(crate) struct App {
     pub(crate) workers: sql::Workers,
     /// What was made of answers and not sent.
     pub(crate) transit: Arc<Transit>,
-    /// Turns of lists that look at many rows.
-    pub(crate) walks: Arc<Semaphore>,
+    /// Who goes on with what is not answered in one small step.
+    pub(crate) walkers: Walkers,
     /// What has arrived of requests and is worked on.
-    arrivals: Arc<Transit>,
+    pub(crate) arrivals: Arc<Transit>,
     directory: ArcSwap<Directory>,
     sql: ArcSwap<sql::Engine>,
     draining: AtomicBool,
@@ -54,7 +55,7 @@ impl App {
             room: Room::default(),
             workers: sql::Workers::new(options.max_sql_memory_bytes),
             transit: Transit::new("other answers wait for their clients to read them", options.max_unsent_bytes),
-            walks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |it| it.get().div_ceil(2)))),
+            walkers: Walkers::start()?,
             arrivals: Transit::new("other requests are on their way in", MAX_ARRIVED_BYTES),
             directory: ArcSwap::from(directory),
             sql: ArcSwap::from_pointee(engine),
@@ -108,7 +109,7 @@ impl App {
 
     async fn receive(&self, mut body: Limited<Incoming>) -> Result<Received, Problem> {
         let mut received = Received { bytes: Vec::new(), share: self.arrivals.share() };
-        while let Some(frame) = body.frame().await {
+        while let Some(frame) = socket::hear(body.frame()).await {
             let frame = frame.map_err(|error| {
                 if error.is::<LengthLimitError>() {
                     let limit = self.options.max_body_bytes;
@@ -183,8 +184,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) known: bool,
 }
 
-/// Answers a request. Who looks after the process must see it most of all when it is busy, so only what reads or
-/// describes relations needs room.
+/// Answers a request. Who looks after the process must see it most of all when it is busy, and a row is looked up at
+/// once, so only what takes longer needs room.
 pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Response {
     let result = match asked.route {
         Route::Other => Err(no_route(asked.head)),
@@ -211,11 +212,9 @@ async fn rows(app: &App, asked: Asked<'_>, view: &str, body: Incoming) -> Result
     let answer = match asked.route {
         // A body that comes slowly takes no room either.
         Route::Batch(_) => Box::pin(batch::batch(app, served, &snapshot.epoch, body)).await,
-        Route::Row(_, key) => app.place().and_then(|_place| read::keyed(app, served, &snapshot.epoch, asked.head, key)),
-        _ => match app.place() {
-            Ok(_place) => list::list(app, served, &snapshot.epoch, asked.head).await,
-            Err(problem) => Err(problem),
-        },
+        // One small step: it is done sooner than it could be turned away.
+        Route::Row(_, key) => read::keyed(app, served, &snapshot.epoch, asked.head, key),
+        _ => list::list(app, served, &snapshot.epoch, asked.head).await,
     };
     let mut response = answer.unwrap_or_else(Problem::into_response);
     snapshot.describe(&app.board, served, &mut response);

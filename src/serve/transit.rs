@@ -25,9 +25,10 @@
 //! ```
 //!
 //! An answer is made ahead of its client as long as it has no more than a quarter of the room that is free; until then
-//! nothing is sent, so that a problem has its status and a whole answer its length. Who makes it waits from then on. A
-//! problem that comes later cuts the connection: the client sees a body without its end. So does a client that takes
-//! nothing for [`STALL`]; that it takes all within the connection's time is looked after in `accept`.
+//! nothing is sent, so that a problem has its status and a whole answer its length. Who makes it waits from then on. Of
+//! what is made whole, only modest answers get the last of the room. Where there is too little of it, connections whose
+//! clients do not take what is sent give way to those who wait (`accept` is told). A problem that comes later cuts the connection: the client sees a body without its end. So does a client that takes
+//! nothing for [`STALL`].
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -41,6 +42,7 @@ use axum::http::StatusCode;
 use futures::task::AtomicWaker;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout_at};
 
 use super::problem::Problem;
@@ -49,12 +51,17 @@ use super::problem::Problem;
 const PIECE_BYTES: usize = 64 << 10;
 /// Answers up to here are not counted: a connection has one, and there are only so many connections.
 const SMALL_BYTES: usize = 16 << 10;
-/// How long an answer waits for room before any of it was sent.
-const BRIEF: Duration = Duration::from_secs(1);
+/// How long an answer waits for room before any of it was sent: long enough for others to give way.
+const BRIEF: Duration = Duration::from_secs(2);
+/// How often it is said meanwhile that somebody waits.
+const SAID: Duration = Duration::from_millis(50);
 /// How long a client may take nothing of an answer that waits for it.
 const STALL: Duration = Duration::from_secs(10);
 /// Of the room that is free, an answer may take one part in so many beyond its first piece.
 const PART: usize = 4;
+/// One part in so many of the room is for answers that take no more than one part in [`MODEST`] of it.
+const KEPT: usize = 8;
+const MODEST: usize = 64;
 
 /// The room there is for what was made and not sent.
 #[derive(Debug)]
@@ -65,6 +72,8 @@ pub(crate) struct Transit {
     used: AtomicUsize,
     /// Told whenever some of it becomes free, or a client is gone.
     freed: Notify,
+    /// Told when somebody waits because others do not take their answers.
+    pub(super) short: Notify,
     /// How many answers waited in vain.
     pub(crate) refused: AtomicU64,
 }
@@ -72,7 +81,14 @@ pub(crate) struct Transit {
 impl Transit {
     /// Room for `room` bytes; `why` tells what takes it.
     pub(crate) fn new(why: &'static str, room: usize) -> Arc<Transit> {
-        Arc::new(Transit { why, room, used: AtomicUsize::new(0), freed: Notify::new(), refused: AtomicU64::new(0) })
+        Arc::new(Transit {
+            why,
+            room,
+            used: AtomicUsize::new(0),
+            freed: Notify::new(),
+            short: Notify::new(),
+            refused: AtomicU64::new(0),
+        })
     }
 
     /// How many bytes are made and not sent.
@@ -114,15 +130,29 @@ impl Transit {
         }
     }
 
+    /// The most that anything takes which is not modest.
+    fn most(&self) -> usize {
+        self.room - self.room / KEPT
+    }
+
     /// Refuses what no waiting makes room for.
     fn check_possible(&self, bytes: usize) -> Result<(), Problem> {
-        if bytes <= self.room {
+        if bytes <= self.most() {
             return Ok(());
         }
         let detail =
-            format!("what was asked for takes more at a time than the {} bytes there are for answers", self.room);
+            format!("what was asked for takes more at a time than the {} bytes there are for one answer", self.most());
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
             .hint("ask for fewer rows, fewer columns or shorter values at a time"))
+    }
+
+    /// Waits until some room may have become free, but not past `deadline`.
+    async fn wait(&self, freed: Pin<&mut Notified<'_>>, deadline: Instant) -> Result<(), Problem> {
+        self.short.notify_one();
+        match timeout_at(deadline.min(Instant::now() + SAID), freed).await {
+            Err(_) if Instant::now() >= deadline => Err(self.crowded()),
+            _ => Ok(()),
+        }
     }
 
     fn crowded(&self) -> Problem {
@@ -147,24 +177,18 @@ impl Share {
         if bytes <= SMALL_BYTES.max(self.bytes) {
             return Ok(());
         }
-        if bytes > self.transit.room {
-            let detail =
-                format!("what was asked for at once takes more than the {} bytes there are", self.transit.room);
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "54000", detail)
-                .hint("ask for fewer rows or columns at a time"));
-        }
-        let deadline = Instant::now() + BRIEF;
+        self.transit.check_possible(bytes)?;
+        let (deadline, room) = (Instant::now() + BRIEF, self.transit.room);
         loop {
             let freed = self.transit.freed.notified();
             let mut freed = std::pin::pin!(freed);
             freed.as_mut().enable();
-            if self.transit.take(bytes - self.bytes, |_| true) {
+            let more = bytes - self.bytes;
+            if self.transit.take(more, |free| bytes <= room / MODEST || free - more >= room / KEPT) {
                 self.bytes = bytes;
                 return Ok(());
             }
-            if timeout_at(deadline, freed).await.is_err() {
-                return Err(self.transit.crowded());
-            }
+            self.transit.wait(freed, deadline).await?;
         }
     }
 
@@ -309,9 +333,7 @@ impl Writer {
                 (since, unsent) = (Instant::now(), now_unsent);
             }
             let patience = if self.begun { STALL } else { BRIEF };
-            if timeout_at(since + patience, freed).await.is_err() {
-                return Err(transit.crowded());
-            }
+            transit.wait(freed, since + patience).await?;
         }
     }
 
@@ -572,9 +594,11 @@ mod tests {
     async fn whole_bodies_are_covered_until_they_are_sent() {
         let transit = Transit::new("others wait", ROOM);
         let mut share = transit.share();
-        share.cover(ROOM - 1000).await.unwrap();
-        assert_eq!(transit.share().cover(ROOM).await.err().map(|it| it.code), Some("53200"));
-        assert_eq!(transit.share().cover(ROOM + 1).await.err().map(|it| it.code), Some("54000"));
+        share.cover(transit.most()).await.unwrap();
+        assert_eq!(transit.share().cover(ROOM / 2).await.err().map(|it| it.code), Some("53200"));
+        assert_eq!(transit.share().cover(ROOM).await.err().map(|it| it.code), Some("54000"));
+        // Modest ones need not wait.
+        transit.share().cover(ROOM / MODEST).await.unwrap();
         let body = share.body(vec![0; 100_000]);
         assert_eq!(transit.used(), 100_000);
         drop(body);

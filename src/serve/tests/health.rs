@@ -272,7 +272,7 @@ async fn bodies_and_crowds_are_limited() {
     // Nor do statements, be they many and endless.
     let endless = json!({ "sql": super::overload::endless("true") }).to_string();
     let mut crowd = Vec::new();
-    for _ in 0..90 {
+    for _ in 0..300 {
         let mut busy = TcpStream::connect(server.address).await.unwrap();
         busy.write_all(format!("{}{endless}", head(&endless)).as_bytes()).await.unwrap();
         crowd.push(busy);
