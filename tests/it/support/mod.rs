@@ -3,6 +3,7 @@
 
 pub(crate) mod http;
 pub(crate) mod postgres;
+pub(crate) mod stalls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
