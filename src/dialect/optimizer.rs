@@ -12,7 +12,8 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
@@ -74,10 +75,43 @@ pub(crate) fn optimizer(reader: Reader) -> Vec<Rule> {
             Reader::Query => Some(Arc::new(SingleDistinct(SingleDistinctToGroupBy::new()))),
         },
         query(Arc::new(EliminateGroupByConstant::new())),
-        query(Arc::new(CommonSubexprEliminate::new())),
+        query(Arc::new(CommonExpressions(CommonSubexprEliminate::new()))),
         both(Arc::new(OptimizeProjections::new())),
     ];
     rules.into_iter().flatten().collect()
+}
+
+/// `CommonSubexprEliminate`, but not where there are constant times with a zone and without: DataFusion takes them for
+/// the same value, and so for one expression, when they count the same microseconds.
+#[derive(Debug)]
+struct CommonExpressions(CommonSubexprEliminate);
+
+impl OptimizerRule for CommonExpressions {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let (mut zoned, mut plain) = (false, false);
+        plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|it| {
+                    if let Expr::Literal(value, _) = it
+                        && let DataType::Timestamp(_, zone) = value.data_type()
+                    {
+                        zoned |= zone.is_some();
+                        plain |= zone.is_none();
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        })?;
+        if zoned && plain { Ok(Transformed::no(plan)) } else { self.0.rewrite(plan, config) }
+    }
 }
 
 /// `SingleDistinctToGroupBy`, but not where a sum stands beside the DISTINCT: adding up sums, it would change its type.
