@@ -163,7 +163,7 @@ fn partition(place: Option<(u64, Witness)>, low: i64, high: i64, is_copied: bool
     let target = if is_copied { high.max(known) } else { first };
     // What was deleted before anybody could read it has been read, as far as it can be.
     let known = if place.is_none() && is_copied { low } else { known };
-    Partition { next: first, known, target, end: high, first, witness, expected, is_moved: is_copied }
+    Partition { next: first, known, target, end: high, first, witness, expected, is_moved: is_copied, behind: None }
 }
 
 /// Where the log of a partition begins and ends.

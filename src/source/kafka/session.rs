@@ -13,13 +13,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::Offset;
 
-use super::assignment::{Found, assign, look, pause, resync, topics, watermarks};
+use super::assignment::{Found, assign, look, pause, resync, topics};
 use super::client::{Asker, Consumer, consumer};
 use super::fault::{Fault, Meaning, meaning, words};
 use super::kind::Kafka;
 use super::places::now_ms;
 use super::run::{Life, jittered};
-use super::topic::{Fit, Topic, fit};
+use super::topic::{Fit, Progress, Topic};
 use crate::change::{Batch, Event, Phase, SourceHealth, TableId};
 use crate::source::format::{Message as Envelope, beginning};
 use crate::source::{Link, Message, SourceSpec};
@@ -30,6 +30,8 @@ const BATCH_MESSAGES: usize = 4096;
 const IDLE: Duration = Duration::from_millis(20);
 /// How often the topics are looked at: whether there are more partitions, or topics that were missing.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two requests for the ends of a partition.
+const LEAST_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the progress of a copy is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// The first and the longest pause between two attempts to see whether the cluster answers again.
@@ -69,6 +71,11 @@ pub(super) struct Session<'a> {
     round_trip: Duration,
     look_at: Instant,
     told_at: Instant,
+    /// Which partition's end is asked for next, counted through all topics, and when.
+    checked: usize,
+    check_at: Instant,
+    /// How often nothing was waiting.
+    idles: u64,
     /// Whether it has to be seen what the position speaks of.
     is_unsettled: bool,
 }
@@ -100,6 +107,9 @@ impl<'a> Session<'a> {
             round_trip: Duration::ZERO,
             look_at: now,
             told_at: now,
+            checked: 0,
+            check_at: now + LOOK_INTERVAL,
+            idles: 0,
             is_unsettled: true,
         })
     }
@@ -117,6 +127,7 @@ impl<'a> Session<'a> {
             let looked_at = Instant::now();
             let Gathered { events, seen_at, is_idle } = self.gather()?;
             if is_idle {
+                self.idles += 1;
                 self.skip_what_is_no_message()?;
             }
             self.send(events, seen_at.unwrap_or(looked_at))?;
@@ -273,8 +284,8 @@ impl<'a> Session<'a> {
                 let reason = words(error, self.consumer.context().take_heard());
                 self.enter_trouble(SourceHealth::Halted { reason })
             }
-            Meaning::OutOfRange => self.check_ends(),
-            Meaning::Missing => Err(Fault::Reopen),
+            // Which partition it is, and whether that is a gap, is seen when everything is looked at anew.
+            Meaning::OutOfRange | Meaning::Missing => Err(Fault::Reopen),
             Meaning::Other => Err(Fault::Retry(words(error, self.consumer.context().take_heard()))),
         }
     }
@@ -283,24 +294,6 @@ impl<'a> Session<'a> {
         let probe_at = Instant::now() + PROBE[0];
         self.trouble.get_or_insert(Trouble { pause: PROBE[0], probe_at });
         self.life.tell(self.spec, self.link, health)
-    }
-
-    /// Something was to be read that is not there: finds out of which topic.
-    fn check_ends(&mut self) -> Result<(), Fault> {
-        for at in 0..self.topics.len() {
-            for number in 0..self.topics[at].partitions.len() {
-                let topic = &self.topics[at];
-                if topic.held.is_some() {
-                    break;
-                }
-                let (low, high) = watermarks(self.asker(), &topic.name, number as i32)?;
-                let found = fit(number as i32, topic.partitions[number].next, low, high);
-                if found != Fit::Continues {
-                    self.misfit(at, &found)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The ends of transactions, and messages of those that were given up, have offsets and are no messages.
@@ -399,7 +392,36 @@ impl<'a> Session<'a> {
             self.look_at = now + LOOK_INTERVAL;
             self.look_at_topics()?;
         }
-        Ok(())
+        if now >= self.check_at { self.check_an_end() } else { Ok(()) }
+    }
+
+    /// Asks for the ends of one partition after the other, so that what is current, behind, or stuck is known and not
+    /// supposed.
+    fn check_an_end(&mut self) -> Result<(), Fault> {
+        let read = self.topics.iter().enumerate().filter(|it| it.1.held.is_none());
+        let places: Vec<(usize, usize)> =
+            read.flat_map(|(at, topic)| (0..topic.partitions.len()).map(move |number| (at, number))).collect();
+        let Some((at, number)) = places.get(self.checked % places.len().max(1)).copied() else { return Ok(()) };
+        self.checked += 1;
+        let topic = &mut self.topics[at];
+        let Ok((low, high)) = self.consumer.fetch_watermarks(&topic.name, number as i32, PROBE[0]) else {
+            // Its leader may be about to change; what is wrong with the connection is told elsewhere.
+            self.check_at = Instant::now() + LOOK_INTERVAL;
+            return Ok(());
+        };
+        self.check_at = Instant::now() + (LOOK_INTERVAL / places.len() as u32).max(LEAST_CHECK_INTERVAL);
+        match topic.partitions[number].check(low, high, self.idles) {
+            Progress::Fine => Ok(()),
+            Progress::Lost => Err(Fault::Reopen),
+            Progress::Stuck => {
+                tracing::warn!(
+                    topic = topic.name,
+                    partition = number,
+                    "messages are there and do not come; connecting anew"
+                );
+                Err(Fault::Reopen)
+            }
+        }
     }
 
     /// Whether the cluster answers again.

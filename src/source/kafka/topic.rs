@@ -51,6 +51,19 @@ pub(super) struct Partition {
     pub(super) expected: Option<i64>,
     /// Whether it was read on since this was last told.
     pub(super) is_moved: bool,
+    /// When its end was last asked for and it was behind: what was to be read next, and how often nothing had been waiting.
+    pub(super) behind: Option<(i64, u64)>,
+}
+
+/// How a partition gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It does.
+    Fine,
+    /// What is to be read next was deleted.
+    Lost,
+    /// What is to be read next is there, nothing else is waiting, and it does not come.
+    Stuck,
 }
 
 impl Topic {
@@ -82,6 +95,24 @@ impl Partition {
         // A message behind it says nothing: the one at the place was compacted away, or is no message.
         let expected = self.expected.take();
         offset == self.known - 1 && expected.is_some_and(|it| it != digest)
+    }
+
+    /// Learns where the log begins and ends now, when nothing was waiting `idles` times so far.
+    pub(super) fn check(&mut self, low: i64, high: i64, idles: u64) -> Progress {
+        self.end = high;
+        if self.next < low {
+            return Progress::Lost;
+        }
+        let before = self.behind.take();
+        if self.next >= high {
+            return Progress::Fine;
+        }
+        self.behind = Some((self.next, idles));
+        // A message that waits behind others is none that does not come.
+        match before {
+            Some((next, then)) if next == self.next && idles > then => Progress::Stuck,
+            _ => Progress::Fine,
+        }
     }
 
     /// A message was read.
@@ -178,8 +209,21 @@ mod tests {
     }
 
     #[test]
-    fn the_message_at_the_place_tells_whether_the_log_is_the_same() {
-        let partition = |expected| Partition {
+    fn a_partition_that_is_behind_and_gets_nothing_is_stuck() {
+        let mut it = partition(None);
+        assert_eq!(it.check(0, 9, 0), Progress::Fine);
+        // Behind for the first time; then nothing was waiting and it is as far behind.
+        assert_eq!(it.check(0, 12, 5), Progress::Fine);
+        assert_eq!(it.check(0, 12, 6), Progress::Stuck);
+        // An engine that is slow leaves messages waiting.
+        assert_eq!(it.check(0, 12, 6), Progress::Fine);
+        it.read(9, 1);
+        assert_eq!(it.check(0, 12, 9), Progress::Fine);
+        assert_eq!(it.check(11, 12, 10), Progress::Lost);
+    }
+
+    fn partition(expected: Option<i64>) -> Partition {
+        Partition {
             next: 9,
             known: 10,
             target: 9,
@@ -188,7 +232,12 @@ mod tests {
             witness: Witness::default(),
             expected,
             is_moved: false,
-        };
+            behind: None,
+        }
+    }
+
+    #[test]
+    fn the_message_at_the_place_tells_whether_the_log_is_the_same() {
         for (expected, offset, digest, is_other) in [
             (Some(7), 9, 7, false),
             (Some(7), 9, 8, true),

@@ -3,5 +3,6 @@
 
 mod faults;
 mod random;
+mod speed;
 mod stand;
 mod stream;
