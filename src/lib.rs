@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`change`] | what flows: rows, keys, deltas, events, positions |
 //! | [`catalog`] | what is declared in `views/*.sql` |
-//! | [`source`] | the outside world in: SQLite |
+//! | [`source`] | the outside world in: SQLite, Kafka |
 //! | `dialect` | PostgreSQL's meaning of SQL on DataFusion's planner |
 //! | [`plan`] | from SQL to operators over keyed relations |
 //! | [`store`] | journal, published epochs, checkpoints in RocksDB; the status board |
