@@ -373,7 +373,7 @@ fn describe(trouble: Trouble, json: &str, encoding: Encoding, column: &Column) -
             format!("{shown} is infinite or NaN, which {data_type} does not hold here; declare the column text")
         }
         Trouble::Unit => format!(
-            "{shown} counts time in a unit that no schema tells; say it WITH (\"{TIMESTAMP_UNIT}\" = 'microseconds'), or \
+            "{shown} counts time in a unit that no schema tells; say it behind ENCODE JSON, ({TIMESTAMP_UNIT} = 'microseconds'), or \
              'milliseconds', 'nanoseconds' or 'seconds'"
         ),
         Trouble::Encoding => match encoding {
