@@ -104,7 +104,8 @@ impl ClientContext for Listener {
         let is_count = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
         let mut heard = self.heard();
         let denied = heard.as_ref().is_some_and(|it| it.0 == Meaning::Denied);
-        if !(is_count && heard.is_some()) && !(denied && meaning != Meaning::Denied) {
+        let says_less = is_count && heard.is_some() || denied && meaning != Meaning::Denied;
+        if !says_less {
             *heard = Some((meaning, one_line(reason)));
         }
     }
