@@ -241,14 +241,14 @@ async fn refusals_arrive_although_more_was_sent() {
 async fn who_does_not_read_gives_way_to_who_does() {
     let options = ServeOptions { max_unsent_bytes: 1 << 20, ..ServeOptions::default() };
     let server = Server::with(options, shop(1)).await;
-    let long = "SELECT a.name, b.name, c.name FROM products a, products b, products c";
+    let modest = "SELECT a.name, b.name FROM products a, products b";
     let request = |sql: &str| {
         let body = json!({ "sql": sql }).to_string();
         let accept = "Accept: application/x-ndjson\r\nConnection: close";
         format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\n{accept}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     };
     let mut unread = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..30 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream
             .write_all(
@@ -262,10 +262,10 @@ async fn who_does_not_read_gives_way_to_who_does() {
     // Each waits for a place, for room, and is answered whole.
     for _ in 0..3 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(request(long).as_bytes()).await.unwrap();
+        stream.write_all(request(modest).as_bytes()).await.unwrap();
         let answer = super::fixture::read_answer(&mut stream).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        assert!(answer.body.matches('\n').count() >= 64_000, "{}", answer.body.len());
+        assert!(answer.body.matches('\n').count() >= 1600, "{}", answer.body.len());
     }
     drop(unread);
 }
