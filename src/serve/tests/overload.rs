@@ -244,7 +244,7 @@ async fn who_does_not_read_gives_way_to_who_does() {
     let modest = "SELECT a.name, b.name FROM products a, products b";
     let request = |sql: &str| {
         let body = json!({ "sql": sql }).to_string();
-        let accept = "Accept: application/x-ndjson\r\nConnection: close";
+        let accept = "Accept: text/csv\r\nConnection: close";
         format!("POST /v1/sql HTTP/1.1\r\nHost: x\r\n{accept}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     };
     let mut unread = Vec::new();
