@@ -282,9 +282,11 @@ fn clients_that_do_not_read(address: SocketAddr) {
     for _ in 0..20 {
         assert!(metric(address, "vantage_answers_unsent_bytes") <= 64 << 20);
     }
-    // One that reads is answered.
-    let answer = http::sql(address, "SELECT id FROM documents").expect("an answer");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    // One that reads is answered, although they still do not: what they keep is taken from them. It computes beside all of
+    // them, so it may run out of the short time there is before that.
+    until("one that reads is answered", || {
+        http::sql(address, "SELECT id FROM documents").expect("an answer").status == 200
+    });
     drop((all, sorted, lists));
 }
 
