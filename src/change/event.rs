@@ -27,8 +27,19 @@ pub enum Change {
     /// ([`Row::is_partial`]) leaves the columns as they are of which it holds nothing. A row of a log without keys has the
     /// place in the log for its key, in hidden columns.
     Row(Row),
+    /// The row that was under `from` is this one now, under another key: what it leaves out is as it was there.
+    Moved(Box<Moved>),
     /// The table is empty now.
     Emptied,
+}
+
+/// A row that got another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The key it had.
+    pub from: Vec<u8>,
+    /// The row, or the partial one.
+    pub row: Row,
 }
 
 impl Event {
@@ -40,6 +51,11 @@ impl Event {
     /// There is no row under `key` any more.
     pub fn gone(table: TableId, key: &[u8]) -> Event {
         Event::row(table, Row::tombstone(key))
+    }
+
+    /// The row that was under the key `from` is now `row`, under another key.
+    pub fn moved(table: TableId, from: &[u8], row: Row) -> Event {
+        Event { table, change: Change::Moved(Box::new(Moved { from: from.into(), row })) }
     }
 
     /// The table has no rows any more.

@@ -16,7 +16,7 @@ pub use counted::{counted, grouped};
 pub(crate) use data_type::ZONE;
 pub use data_type::{DataType, Datum, Value, pow10};
 pub use delta::Delta;
-pub use event::{Batch, Change, Event, Phase, SourceHealth, TableId};
+pub use event::{Batch, Change, Event, Moved, Phase, SourceHealth, TableId};
 pub use key::{Collation, KeyColumn, decode_int_key, encode_datum, encode_key, prefix_end};
 pub use position::{Mark, Notation, Place, Position};
 pub use row::{Row, RowBuilder};

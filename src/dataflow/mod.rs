@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::change::{Change, Delta, Event, Row, TableId};
+use crate::change::{Change, Delta, Event, Moved, Row, TableId};
 use crate::plan::{Graph, NodeId, Operator};
 
 use expression::Scratch;
@@ -174,6 +174,11 @@ impl Dataflow {
             }
             match change {
                 Change::Row(row) => self.events[table.0].push(row),
+                Change::Moved(moved) => {
+                    let Moved { from, row } = *moved;
+                    let row = row.over(self.row_so_far(table, &from).as_ref(), &self.graph.nodes[table.0].schema);
+                    self.events[table.0].extend([Row::tombstone(&from), row]);
+                }
                 Change::Emptied => {
                     let gone = self.relations[table.0].hashed.rows().map(|it| Row::tombstone(it.key()));
                     self.events[table.0].clear();
@@ -202,6 +207,16 @@ impl Dataflow {
             }
         }
         self.finish(touched)
+    }
+
+    /// The row of `table` under `key` after the events of this epoch that were taken in so far.
+    fn row_so_far(&self, table: TableId, key: &[u8]) -> Option<Row> {
+        let schema = &self.graph.nodes[table.0].schema;
+        let known = self.relations[table.0].hashed.get(key).cloned();
+        let later = self.events[table.0].iter().filter(|it| it.key() == key);
+        later.fold(known, |known, row| {
+            Some(if row.is_partial() { row.over(known.as_ref(), schema) } else { row.clone() })
+        })
     }
 
     fn mark(&mut self, node: usize) {

@@ -12,7 +12,7 @@ use super::recover::{self, CHUNK_ROWS};
 use super::registry::{Notes, Registry, register};
 use super::resnapshot::Resnapshot;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Change, Delta, Event, Phase, Position, RelationId, Row, TableId};
+use crate::change::{Batch, Change, Delta, Event, Moved, Phase, Position, RelationId, Row, TableId};
 use crate::dataflow::Dataflow;
 use crate::plan::{Graph, NodeId};
 use crate::store::{Board, Commit, RelationState, Store, StoreError, StoreOptions, StoreStats, Syncer};
@@ -241,6 +241,15 @@ impl Core {
                         Change::Row(row) => {
                             let current = self.dataflow.table_row(table, row.key());
                             resnapshot.take(table, row, current, &self.graph.nodes[table.0].schema);
+                        }
+                        Change::Moved(moved) => {
+                            let Moved { from, row } = *moved;
+                            let schema = &self.graph.nodes[table.0].schema;
+                            let row =
+                                row.over(resnapshot.said(table, &from, self.dataflow.table_row(table, &from)), schema);
+                            for row in [Row::tombstone(&from), row] {
+                                resnapshot.take(table, row.clone(), self.dataflow.table_row(table, row.key()), schema);
+                            }
                         }
                         // What was said of it before holds no more.
                         Change::Emptied => {

@@ -24,6 +24,12 @@ struct Comparison {
     differences: HashMap<Vec<u8>, Row>,
 }
 
+impl Comparison {
+    fn said<'r>(&'r self, key: &[u8], current: Option<&'r Row>) -> Option<&'r Row> {
+        self.differences.get(key).or(current.filter(|_| !self.unseen.contains(key)))
+    }
+}
+
 impl Resnapshot {
     /// Begins a copy of `table`, which holds `keys`; an earlier copy of it that has not ended is forgotten.
     pub(super) fn begin(&mut self, table: TableId, keys: HashSet<Vec<u8>>) {
@@ -46,17 +52,16 @@ impl Resnapshot {
         self.tables.contains_key(&table)
     }
 
+    /// What the copy of a held table has said last of `key`, under which we hold `current`.
+    pub(super) fn said<'r>(&'r self, table: TableId, key: &[u8], current: Option<&'r Row>) -> Option<&'r Row> {
+        self.tables.get(&table)?.said(key, current)
+    }
+
     /// Takes a row, partial row or tombstone of a held table; `current` is the row we hold under its key.
     pub(super) fn take(&mut self, table: TableId, row: Row, current: Option<&Row>, schema: &Schema) {
         let Some(comparison) = self.tables.get_mut(&table) else { return };
-        let named_before = !comparison.unseen.remove(row.key());
-        let row = if row.is_partial() {
-            // What was said of the key last, in this copy or before it.
-            let before = comparison.differences.get(row.key()).or(current.filter(|_| named_before));
-            row.over(before, schema)
-        } else {
-            row
-        };
+        let row = if row.is_partial() { row.over(comparison.said(row.key(), current), schema) } else { row };
+        comparison.unseen.remove(row.key());
         let same = if row.is_tombstone() { current.is_none() } else { current == Some(&row) };
         if same {
             comparison.differences.remove(row.key());

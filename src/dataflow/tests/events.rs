@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::plans;
-use crate::change::{DataType, Datum, Event, RowBuilder, Schema, TableId};
+use crate::change::{Change, DataType, Datum, Event, RowBuilder, Schema, TableId};
 use crate::dataflow::Dataflow;
 
 /// What stands in the two columns beside the key; `None` where nothing was ever sent.
@@ -48,6 +48,15 @@ fn random_event(schema: &Schema, model: &mut BTreeMap<i64, Cells>, random: &mut 
             let cells = [value(true), value(true)];
             model.insert(key, cells);
             event(schema, key, &cells)
+        }
+        60..75 => {
+            // The row gets the key of another one, or of none.
+            let to = (key + 1) % 6;
+            let cells = [value(true), value(kind % 2 == 0)];
+            let was = model.remove(&key).unwrap_or_default();
+            model.insert(to, [cells[0], cells[1].or(was[1])]);
+            let Change::Row(row) = event(schema, to, &cells).change else { unreachable!("a row") };
+            Event::moved(TableId(0), &encoded(schema, key), row)
         }
         _ => {
             let patch = match kind % 3 {
