@@ -12,6 +12,8 @@ mod format;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod options;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,10 @@ const KINDS: &[Kind] = &[
     sqlite::KIND,
     #[cfg(feature = "kafka")]
     kafka::KIND,
+    #[cfg(feature = "postgres")]
+    postgres::KIND,
+    #[cfg(feature = "postgres")]
+    postgres::CDC,
 ];
 
 /// A kind of source.

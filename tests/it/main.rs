@@ -13,6 +13,7 @@ mod functions;
 mod kafka;
 mod messages;
 mod oracle;
+mod postgres;
 mod schemas;
 mod slope;
 mod support;

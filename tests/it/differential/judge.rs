@@ -6,20 +6,20 @@ use crate::support::postgres::Answer;
 
 /// An answer of Vantage: names and types of its columns, its values as JSON texts.
 #[derive(Debug, serde::Deserialize)]
-pub(super) struct Answered {
-    pub(super) columns: Vec<AnsweredColumn>,
-    pub(super) rows: Vec<Vec<Box<RawValue>>>,
+pub(crate) struct Answered {
+    pub(crate) columns: Vec<AnsweredColumn>,
+    pub(crate) rows: Vec<Vec<Box<RawValue>>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-pub(super) struct AnsweredColumn {
-    pub(super) name: String,
+pub(crate) struct AnsweredColumn {
+    pub(crate) name: String,
     #[serde(rename = "type")]
-    pub(super) data_type: String,
+    pub(crate) data_type: String,
 }
 
 /// What is different, in words; `None` when nothing is.
-pub(super) fn difference(expected: &Answer, actual: &Answered, ordered: bool) -> Option<String> {
+pub(crate) fn difference(expected: &Answer, actual: &Answered, ordered: bool) -> Option<String> {
     let names: Vec<&str> = expected.columns.iter().map(|it| it.0.as_str()).collect();
     let actual_names: Vec<&str> = actual.columns.iter().map(|it| it.name.as_str()).collect();
     if names != actual_names {

@@ -7,7 +7,7 @@
 mod case;
 mod expression;
 mod given;
-mod judge;
+pub(crate) mod judge;
 mod statement;
 mod table;
 mod totals;

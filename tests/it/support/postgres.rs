@@ -14,59 +14,149 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::PATIENCE;
 
-/// Runs the server until standard input ends, which it does however this process ends, and removes its files then.
-/// The server refuses to run as root.
+/// Runs the server until standard input ends, which it does however this process ends, and removes its files then; does
+/// what the lines of it say meanwhile. The server refuses to run as root.
 const KEEPER: &str = r#"
 trap '' INT TERM
 home=$(mktemp -d /tmp/vantage-postgres.XXXXXX) || exit 1
+programs=$0 port=$1
+shift
+"$programs/initdb" --pgdata "$home/data" --username postgres --auth trust --auth-host scram-sha-256 --encoding UTF8 \
+    --no-sync --locale C --lc-ctype C.UTF-8 --no-instructions >"$home/log" 2>&1 \
+    || { cat "$home/log" >&2; rm -rf "$home"; exit 1; }
+start() {
+    "$programs/postgres" -D "$home/data" -k "$home" -p "$port" -c fsync=off -c full_page_writes=off -c autovacuum=off \
+        -c jit=off -c timezone=UTC -c max_connections=100 -c max_wal_senders=60 "$@" >>"$home/log" 2>&1 &
+    server=$!
+}
+start "$@"
 echo "$home"
-"$0/initdb" --pgdata "$home/data" --username postgres --auth trust --encoding UTF8 --no-sync \
-    --locale C --lc-ctype C.UTF-8 --no-instructions >"$home/log" 2>&1 || { cat "$home/log" >&2; rm -rf "$home"; exit 1; }
-"$0/postgres" -D "$home/data" -k "$home" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-    -c synchronous_commit=off -c autovacuum=off -c jit=off -c timezone=UTC -c log_min_messages=panic \
-    -c max_connections=50 >>"$home/log" 2>&1 &
-server=$!
-cat >/dev/null
+while read -r command; do
+    case $command in
+        kill)
+            kill -STOP $server
+            children=$(pgrep -P $server)
+            kill -KILL $server $children
+            wait $server
+            # While one of them is there, no other server starts.
+            for child in $children; do while kill -0 $child; do sleep 0.01; done; done ;;
+        stop) kill -INT $server; wait $server ;;
+        start) start "$@" ;;
+    esac
+    echo "$command"
+done 2>/dev/null
 kill -QUIT $server
 wait $server
 rm -rf "$home"
 "#;
 
 /// The one server of this process.
-static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    let settings = ["listen_addresses=", "synchronous_commit=off", "log_min_messages=panic", "wal_level=logical"];
+    Server::start(5432, &[&settings[..], &["max_replication_slots=60"]].concat())
+});
 
-struct Server {
+/// A server.
+pub(crate) struct Server {
     /// Ends when its standard input does.
-    _keeper: Child,
-    socket: PathBuf,
+    keeper: Child,
+    answers: BufReader<ChildStdout>,
+    home: PathBuf,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start() -> Server {
+    /// One of a test's own, which listens on a free port too and writes down all it has to say.
+    pub(crate) fn own(settings: &[&str]) -> Server {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("free port");
+        Server::start(free.port(), &[&["listen_addresses=127.0.0.1"][..], settings].concat())
+    }
+
+    /// The directory of the shared server's socket.
+    pub(crate) fn shared() -> &'static Path {
+        &SERVER.home
+    }
+
+    fn start(port: u16, settings: &[&str]) -> Server {
         let programs = programs();
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout == b"0\n");
         let mut command = Command::new(if is_root { "setpriv" } else { "sh" });
         if is_root {
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
         }
-        command.args(["-c", KEEPER]).arg(programs).current_dir("/");
+        command.args(["-c", KEEPER]).arg(programs).arg(port.to_string()).current_dir("/");
+        command.args(settings.iter().flat_map(|it| ["-c", it]));
         let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("PostgreSQL's keeper");
+        let mut answers = BufReader::new(keeper.stdout.take().expect("piped"));
         let mut home = String::new();
-        let stdout = keeper.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut home).expect("PostgreSQL's directory");
-        let server = Server { _keeper: keeper, socket: Path::new(home.trim()).join(".s.PGSQL.5432") };
+        answers.read_line(&mut home).expect("PostgreSQL's directory");
+        let server = Server { keeper, answers, home: PathBuf::from(home.trim()), port };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while Session::connect(&server.socket).is_err() {
-            assert!(Instant::now() < deadline, "PostgreSQL did not start; see what it wrote above");
+        while Session::connect(&self.socket(), "postgres").is_err() {
+            assert!(Instant::now() < deadline, "PostgreSQL did not start; it wrote:\n{}", self.log());
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        server
+    }
+
+    /// Where its socket, its data and its log are.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.home.join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.join("log")).unwrap_or_default()
+    }
+
+    /// A connection to one of its databases.
+    pub(crate) fn session(&self, database: &str) -> Session {
+        Session::connect(&self.socket(), database).expect("a connection to PostgreSQL")
+    }
+
+    /// Ends all of its processes at once, as kill -9 does.
+    pub(crate) fn kill(&mut self) {
+        self.tell("kill");
+    }
+
+    /// Ends it as an administrator does.
+    pub(crate) fn stop(&mut self) {
+        self.tell("stop");
+    }
+
+    /// Starts it again.
+    pub(crate) fn restart(&mut self) {
+        self.tell("start");
+        self.wait();
+    }
+
+    fn tell(&mut self, command: &str) {
+        let input = self.keeper.stdin.as_mut().expect("piped");
+        input.write_all(format!("{command}\n").as_bytes()).expect("the keeper reads");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the keeper answers");
+        assert_eq!(answer.trim(), command);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
 }
 
@@ -104,15 +194,20 @@ const PIPELINE_BYTES: usize = 32 << 10;
 impl Session {
     /// A connection to the shared server.
     pub(crate) fn open() -> Session {
-        Session::connect(&SERVER.socket).expect("a connection to PostgreSQL")
+        SERVER.session("postgres")
     }
 
-    fn connect(socket: &Path) -> std::io::Result<Session> {
+    /// A connection to a database of one's own at the shared server.
+    pub(crate) fn to(database: &str) -> Session {
+        SERVER.session(database)
+    }
+
+    fn connect(socket: &Path, database: &str) -> std::io::Result<Session> {
         let stream = UnixStream::connect(socket)?;
         let mut session = Session { input: BufReader::new(stream.try_clone()?), stream };
         let mut startup = Vec::new();
         startup.extend_from_slice(&196_608_u32.to_be_bytes());
-        startup.extend_from_slice(b"user\0postgres\0database\0postgres\0\0");
+        startup.extend_from_slice(format!("user\0postgres\0database\0{database}\0\0").as_bytes());
         session.stream.write_all(&(startup.len() as u32 + 4).to_be_bytes())?;
         session.stream.write_all(&startup)?;
         match session.answer()? {
