@@ -13,6 +13,7 @@ mod functions;
 mod kafka;
 mod messages;
 mod oracle;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod schemas;
 mod slope;
