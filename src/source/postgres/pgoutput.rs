@@ -51,7 +51,9 @@ pub(super) fn read(message: &[u8]) -> Option<Sent<'_>> {
         b'R' => {
             let table = rest.u32()?;
             // The names of the schema and of the table, and the replica identity.
-            (rest.text()?, rest.text()?, rest.byte()?);
+            rest.text()?;
+            rest.text()?;
+            rest.byte()?;
             let count = rest.u16()?;
             let column = |_| {
                 rest.byte()?;

@@ -106,6 +106,11 @@ impl Fixture {
             assert_eq!(event.table, TableId(7));
             match event.change {
                 Change::Emptied => self.rows.clear(),
+                Change::Moved(moved) => {
+                    let before = self.rows.remove(&moved.from);
+                    let row = moved.row.over(before.as_ref(), &self.schema);
+                    self.rows.insert(row.key().to_vec(), row);
+                }
                 Change::Row(row) if row.is_tombstone() => {
                     self.rows.remove(row.key());
                 }
