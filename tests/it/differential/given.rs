@@ -117,6 +117,8 @@ const STATEMENTS: &[&str] = &[
     "SELECT count(DISTINCT k) AS a, sum(n) AS b, avg(DISTINCT f) AS c FROM t",
     "SELECT s, count(DISTINCT k) AS a, sum(n) AS b, max(DISTINCT id) AS c FROM t GROUP BY s",
     "SELECT max(max(ts) - interval '1 hour') OVER () - interval '1 hour' AS a FROM t GROUP BY k",
+    "SELECT q.a, q.b FROM (SELECT min(timestamptz '1970-01-02 00:00:00+00') AS a, min(timestamp '1970-01-02') AS b FROM t GROUP BY k) q",
+    "SELECT q.b::date AS c FROM (SELECT min(timestamptz '1970-01-02 00:00:00+00') AS a, min(timestamp '1970-01-02') AS b FROM t) q",
     // Names of columns.
     "SELECT id, id FROM t ORDER BY 1",
     "SELECT id AS a, k AS a FROM t ORDER BY id",
