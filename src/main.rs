@@ -24,6 +24,10 @@ use vantage::store::Unplanned;
 #[global_allocator]
 static ALLOCATOR: metered::Metered<mimalloc::MiMalloc> = metered::Metered::new(mimalloc::MiMalloc);
 
+/// After so many steps of requests it is looked which sockets have something to be read, be there further steps to take.
+/// The usual 61 keep a newcomer waiting for as long as so many of them take.
+const STEPS: u32 = 8;
+
 fn main() -> ExitCode {
     if let Err(error) = cli::refuse_unknown_variables(std::env::vars_os()) {
         eprintln!("error: {error:#}");
@@ -85,7 +89,8 @@ fn run_serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         ..ServeOptions::default()
     };
     serve::check_listen(&serve_options)?;
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().event_interval(STEPS).build().context("cannot start the runtime")?;
     // The address is taken first: a port in use is noticed before any state is opened.
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind(args.listen))

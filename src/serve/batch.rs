@@ -52,12 +52,13 @@ pub(crate) async fn batch(
     if let Some(select) = &mut select {
         shown::prepare_casts(app, served, select)?;
     }
+    let is_small = ask.keys.len() <= CHUNK;
     let (served, epoch, mut share) = (Arc::clone(served), Arc::clone(epoch), app.transit.share());
     let answer = async move {
         let bytes = answer(&served, &epoch, &ask.keys, select.as_deref(), &mut share).await?;
         Ok(share.body(bytes))
     };
-    app.walkers.run(app.options.statement_timeout, || app.place(), answer).await.map(json_response)
+    app.walkers.run(is_small, app.options.statement_timeout, || app.place(), answer).await.map(json_response)
 }
 
 async fn answer(

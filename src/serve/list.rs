@@ -27,6 +27,8 @@ use crate::change::text::bytes::{read_hex, write_hex};
 use crate::change::{Collation, Datum, Row, encode_datum};
 use crate::store::Epoch;
 
+/// A list of more rows is not begun beside sockets that others wait at.
+const SMALL: usize = 256;
 /// How many rows are written before others run.
 const WRITTEN: usize = 256;
 /// The most rows that are sorted only to be passed over.
@@ -56,7 +58,7 @@ pub(crate) async fn list(
             let first = page.begin_lines(max_rows, max_scanned).await?;
             Ok((page, first))
         };
-        let (mut page, first) = app.walkers.run(app.options.statement_timeout, || app.place(), begin).await?;
+        let (mut page, first) = app.walkers.run(false, app.options.statement_timeout, || app.place(), begin).await?;
         let (mut writer, reply) = app.transit.answer();
         app.walkers.spawn(async move {
             let result = page.lines(first, max_scanned, &mut writer).await;
@@ -65,11 +67,12 @@ pub(crate) async fn list(
         tagged(response(format, reply.body().await?), etag)
     } else {
         let max_scanned = app.options.max_scanned_rows;
+        let is_small = page.query.limit.saturating_add(page.query.offset) <= SMALL;
         let read = async move {
             let (body, next) = page.read(max_scanned).await?;
             Ok((page, body, next))
         };
-        let read = app.walkers.run(app.options.statement_timeout, || app.place(), read).await?;
+        let read = app.walkers.run(is_small, app.options.statement_timeout, || app.place(), read).await?;
         let (mut page, body, next) = read;
         let (skip_errors, skipped) = (page.query.skip_errors, page.skipped);
         let rest = std::mem::take(&mut page.query.rest);
