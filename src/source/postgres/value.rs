@@ -103,7 +103,7 @@ mod tests {
             ("0001-01-01 BC", Form::Moment, DataType::Date, Datum::Int(-719_528)),
             ("1970-01-02 00:00:00.5", Form::Moment, DataType::Timestamp, Datum::Int(DAY + 500_000)),
             ("1970-01-02 00:00:00+00", Form::Moment, DataType::TimestampTz, Datum::Int(DAY)),
-            ("0044-03-15 12:00:00+00 BC", Form::Moment, DataType::TimestampTz, Datum::Int(-63_549_403_200_000_000)),
+            ("0044-03-15 12:00:00+00 BC", Form::Moment, DataType::TimestampTz, Datum::Int(-63_517_780_800_000_000)),
             ("infinity", Form::Moment, DataType::Timestamp, error),
             ("-infinity", Form::Moment, DataType::Date, error),
         ] {
