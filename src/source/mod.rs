@@ -3,7 +3,7 @@
 //! A source knows no state of ours. It is told where to resume, yields batches that end on whole transactions, and
 //! learns through [`Link::durable`] how far its batches are safe with us, so that it may acknowledge them upstream.
 //!
-//! A kind of source is one folder, which alone knows its options, errors and positions. The kinds meet in [`KINDS`] and
+//! A kind of source is one folder, which alone knows its options, errors and positions. The kinds meet in `KINDS` and
 //! nowhere else: whoever uses a source knows it as a [`Connector`].
 
 mod connect;
