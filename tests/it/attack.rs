@@ -15,8 +15,10 @@ use crate::support::{PATIENCE, Server, Site, http};
 const MAX_RESIDENT_BYTES: u64 = 1 << 30;
 /// Address space it may have: what is only reserved counts here, too.
 const MAX_ADDRESS_KIB: u64 = 6 << 20;
-/// So much later than usual nobody else may be answered.
-const LATE: Duration = Duration::from_millis(100);
+/// So long a light request may take beyond what it takes when nobody disturbs, whatever else runs on the machine: a queue
+/// that is full, a place that is lost or a socket that nobody looks at keep it waiting for longer. On a machine that does
+/// nothing else it is below 100 ms in every phase, as the printed figures tell.
+const LATE: Duration = Duration::from_secs(1);
 const ITEMS: usize = 100_000;
 /// Rows of some 6 KB: all of them are an answer of 61 MB.
 const DOCUMENTS: usize = 10_000;
