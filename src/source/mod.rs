@@ -7,10 +7,13 @@
 //! nowhere else: whoever uses a source knows it as a [`Connector`].
 
 mod connect;
+#[cfg(any(feature = "kafka", feature = "postgres"))]
+mod digest;
 mod error;
 mod format;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod link;
 pub mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -20,13 +23,12 @@ mod tests;
 
 pub use connect::{Sources, connect};
 pub use error::{ErrorKind, SourceError};
+pub use link::Link;
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -108,24 +110,6 @@ pub enum Message {
     Current(usize, Instant),
 }
 
-/// The source's end of its connection to the engine.
-#[derive(Debug, Clone)]
-pub struct Link {
-    /// Bounded: a source that is faster than the engine waits here.
-    pub sender: SyncSender<Message>,
-    /// The newest position that survives a power loss here.
-    pub durable: Arc<Mutex<Option<Position>>>,
-    /// Set when the source shall end.
-    pub stop: Arc<AtomicBool>,
-}
-
-impl Link {
-    /// Whether the source shall end.
-    pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-}
-
 /// One source to run.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
@@ -172,7 +156,7 @@ pub fn spawn(connector: Arc<dyn Connector>, spec: SourceSpec, from: Option<Posit
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| connector.run(&spec, from, &link))) {
             let reason = format!("internal error: {}; it is not followed until a restart", panic_text(&*panic));
             // Without a receiver the engine has ended, and nobody asks any more.
-            let _ = link.sender.send(Message::Health(spec.index, SourceHealth::Halted { reason }));
+            let _ = link.send(Message::Health(spec.index, SourceHealth::Halted { reason }));
         }
     };
     // Without a thread there is no process to speak of; the standard library's own spawn panics alike.

@@ -126,7 +126,8 @@ impl Modes {
             (_, "microseconds") => self.timestamps = Some(Unit::Microseconds),
             (_, "nanoseconds") => self.timestamps = Some(Unit::Nanoseconds),
             // Texts need no unit, and adaptive ones are told by another option.
-            _ => {}
+            (_, "isostring" | "adaptive" | "adaptive_time_microseconds") => {}
+            _ => unreachable!("every value that is allowed is one of these"),
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::change::text::bytes::write_hex;
+
 /// A message, borrowed from its carrier.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::source) struct Message<'a> {
@@ -66,8 +68,10 @@ pub(in crate::source) fn beginning(bytes: Option<&[u8]>) -> String {
             std::str::from_utf8(&shown[..error.valid_up_to()]).expect("valid up to there")
         }
         Err(_) => {
-            let digits: String = shown[..shown.len().min(SHOWN / 3)].iter().map(|it| format!("{it:02x}")).collect();
-            return format!("0x{digits}{}", if bytes.len() > SHOWN / 3 { "…" } else { "" });
+            let mut digits = Vec::new();
+            write_hex(&shown[..shown.len().min(SHOWN / 3)], &mut digits);
+            let more = if bytes.len() > SHOWN / 3 { "…" } else { "" };
+            return format!("0x{}{more}", String::from_utf8_lossy(&digits));
         }
     };
     format!("{}{more}", text.escape_debug())

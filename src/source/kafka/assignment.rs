@@ -9,7 +9,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::client::{Asker, Consumer};
 use super::fault::{Fault, Meaning, meaning};
 use super::kind::Kafka;
-use super::places::{Places, Witness};
+use super::places::Places;
 use super::run::Life;
 use super::topic::{Fit, Partition, Table, Topic, fit};
 use crate::change::TableId;
@@ -153,17 +153,17 @@ pub(super) fn resync(kafka: &Kafka, life: &mut Life, topic: &mut Topic, misfit: 
     true
 }
 
-fn partition(place: Option<(u64, Witness)>, low: i64, high: i64, is_copied: bool) -> Partition {
+fn partition(place: Option<(u64, Option<i64>)>, low: i64, high: i64, is_copied: bool) -> Partition {
     let known = place.map_or(0, |(at, _)| at as i64 + 1);
-    let witness = place.map_or_else(Witness::default, |it| it.1);
+    let digest = place.and_then(|it| it.1);
     // The last message that was read is read once more, if it is still there, to see that it is the same one.
-    let resumed = if witness.digest.is_some() { (known - 1).max(low) } else { known };
+    let resumed = if digest.is_some() { (known - 1).max(low) } else { known };
     let first = if is_copied { low } else { resumed };
-    let expected = witness.digest.filter(|_| first < known);
+    let expected = digest.filter(|_| first < known);
     let target = if is_copied { high.max(known) } else { first };
     // What was deleted before anybody could read it has been read, as far as it can be.
     let known = if place.is_none() && is_copied { low } else { known };
-    Partition { next: first, known, target, end: high, first, witness, expected, is_moved: is_copied, behind: None }
+    Partition { next: first, known, target, end: high, first, digest, expected, is_moved: is_copied, behind: None }
 }
 
 /// Where the log of a partition begins and ends.

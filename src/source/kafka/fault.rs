@@ -2,6 +2,8 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::source::link::Gone;
+
 /// Why an attempt to follow the topics ended.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -13,6 +15,12 @@ pub(super) enum Fault {
     Retry(String),
     /// A person has to mend something.
     Halt(String),
+}
+
+impl From<Gone> for Fault {
+    fn from(_: Gone) -> Fault {
+        Fault::Stopped
+    }
 }
 
 /// What an error of librdkafka is to us.

@@ -5,17 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use rand::Rng;
+use std::time::Duration;
 
 use super::fault::Fault;
 use super::kind::Kafka;
 use super::places::Places;
 use super::session::Session;
 use crate::change::{Position, SourceHealth, TableId};
-use crate::source::{Link, Message, SourceSpec, TableSpec};
+use crate::source::link::{Told, jittered};
+use crate::source::{Link, SourceSpec, TableSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const LAST_BACK_OFF: Duration = Duration::from_secs(10);
@@ -32,32 +30,19 @@ pub(super) fn run(kafka: &Kafka, spec: &SourceSpec, from: Option<Position>, link
         let (health, longest) = match outcome {
             Ok(()) | Err(Fault::Stopped) => return,
             Err(Fault::Reopen) => {
-                pause(link, FIRST_BACK_OFF);
+                link.pause(FIRST_BACK_OFF);
                 continue;
             }
             Err(Fault::Retry(reason)) => (SourceHealth::Retrying { reason }, LAST_BACK_OFF),
             Err(Fault::Halt(reason)) => (SourceHealth::Halted { reason }, HALTED_BACK_OFF),
         };
         let is_halt = matches!(health, SourceHealth::Halted { .. });
-        if life.tell(spec, link, health).is_err() {
+        if life.told.health(spec, link, health).is_err() {
             return;
         }
         let doubled = if life.healthy { FIRST_BACK_OFF } else { back_off * 2 };
         back_off = if is_halt { longest } else { doubled.min(longest) };
-        pause(link, jittered(back_off));
-    }
-}
-
-/// Between half and all of `time`.
-pub(super) fn jittered(time: Duration) -> Duration {
-    time.mul_f64(rand::rng().random_range(0.5..=1.0))
-}
-
-/// Waits, but not longer than the engine wants the source.
-fn pause(link: &Link, time: Duration) {
-    let end = Instant::now() + time;
-    while !link.stopped() && Instant::now() < end {
-        thread::sleep(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)));
+        link.pause(jittered(back_off));
     }
 }
 
@@ -76,9 +61,7 @@ pub(super) struct Life {
     pub(super) covers: Arc<[TableId]>,
     /// Whether the last attempt came as far as following the topics.
     pub(super) healthy: bool,
-    health: Option<SourceHealth>,
-    /// What was last told of single tables.
-    halted: BTreeMap<TableId, String>,
+    pub(super) told: Told,
 }
 
 impl Life {
@@ -92,31 +75,7 @@ impl Life {
             given_up: BTreeMap::new(),
             covers: covered.into_iter().map(|it| it.table).collect(),
             healthy: false,
-            health: None,
-            halted: BTreeMap::new(),
+            told: Told::default(),
         }
-    }
-
-    /// Tells how the source is doing, if that is new.
-    pub(super) fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
-        if self.health.as_ref() == Some(&health) {
-            return Ok(());
-        }
-        self.health = Some(health.clone());
-        link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
-    }
-
-    /// Tells which tables are not followed, if that is new.
-    pub(super) fn tell_halted(
-        &mut self,
-        spec: &SourceSpec,
-        link: &Link,
-        halted: BTreeMap<TableId, String>,
-    ) -> Result<(), Fault> {
-        if self.halted == halted {
-            return Ok(());
-        }
-        self.halted.clone_from(&halted);
-        link.sender.send(Message::Halted(spec.index, halted.into_iter().collect())).map_err(|_| Fault::Stopped)
     }
 }

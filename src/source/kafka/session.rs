@@ -17,11 +17,12 @@ use super::assignment::{Found, assign, look, pause, resync, topics};
 use super::client::{Asker, Consumer, consumer};
 use super::fault::{Fault, Meaning, meaning, words};
 use super::kind::Kafka;
-use super::places::now_ms;
-use super::run::{Life, jittered};
+use super::run::Life;
 use super::topic::{Fit, Progress, Topic};
 use crate::change::{Batch, Event, Phase, SourceHealth, TableId};
+use crate::source::digest::Digest;
 use crate::source::format::{Message as Envelope, beginning};
+use crate::source::link::jittered;
 use crate::source::{Link, Message, SourceSpec};
 
 /// So many messages at most are one batch, so that the engine's queue is bounded.
@@ -144,7 +145,7 @@ impl<'a> Session<'a> {
         if self.trouble.is_some() || self.copying || !self.topics.iter().all(Topic::is_current) {
             return Ok(());
         }
-        self.link.sender.send(Message::Current(self.spec.index, instant)).map_err(|_| Fault::Stopped)
+        Ok(self.link.send(Message::Current(self.spec.index, instant))?)
     }
 
     /// The tables that can be copied now begin to be.
@@ -269,7 +270,7 @@ impl<'a> Session<'a> {
                 halted.extend(reason.map(|it| (table.id, it.clone())));
             }
         }
-        self.life.tell_halted(self.spec, self.link, halted)
+        Ok(self.life.told.halted(self.spec, self.link, &halted)?)
     }
 
     /// What librdkafka says instead of a message.
@@ -293,7 +294,7 @@ impl<'a> Session<'a> {
     fn enter_trouble(&mut self, health: SourceHealth) -> Result<(), Fault> {
         let probe_at = Instant::now() + PROBE[0];
         self.trouble.get_or_insert(Trouble { pause: PROBE[0], probe_at });
-        self.life.tell(self.spec, self.link, health)
+        Ok(self.life.told.health(self.spec, self.link, health)?)
     }
 
     /// The ends of transactions, and messages of those that were given up, have offsets and are no messages.
@@ -319,14 +320,12 @@ impl<'a> Session<'a> {
             };
         }
         let mut is_moved = false;
-        let read_at_ms = now_ms();
         for topic in &mut self.topics {
             for (number, partition) in topic.partitions.iter_mut().enumerate() {
                 if std::mem::take(&mut partition.is_moved)
                     && let Some(place) = partition.place()
                 {
-                    partition.witness.read_at_ms = read_at_ms;
-                    self.life.places.set(&topic.name, number as i32, place, partition.witness);
+                    self.life.places.set(&topic.name, number as i32, place, partition.digest);
                     is_moved = true;
                 }
             }
@@ -372,7 +371,7 @@ impl<'a> Session<'a> {
         let covers = if phase == Phase::Streaming { Arc::clone(&self.life.covers) } else { Arc::default() };
         let position = self.life.position.clone();
         let batch = Batch { source: self.spec.index, events, position, phase, covers, seen_at };
-        self.link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
+        Ok(self.link.send(Message::Batch(batch))?)
     }
 
     /// What is done now and then.
@@ -470,7 +469,7 @@ impl<'a> Session<'a> {
         } else {
             SourceHealth::Streaming
         };
-        self.life.tell(self.spec, self.link, health)
+        Ok(self.life.told.health(self.spec, self.link, health)?)
     }
 }
 
@@ -483,18 +482,13 @@ const DIGESTED: usize = 32;
 
 /// Tells a message from another one at the same offset. It is stored: it must only ever be changed with what reads it.
 fn digest(message: &BorrowedMessage<'_>) -> i64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
-    add(&message.timestamp().to_millis().unwrap_or(-1).to_le_bytes());
+    let mut digest = Digest::new();
+    digest.add(&message.timestamp().to_millis().unwrap_or(-1).to_le_bytes());
     for bytes in [message.key(), message.payload()] {
         let bytes = bytes.unwrap_or_default();
-        add(&(bytes.len() as u64).to_le_bytes());
-        add(&bytes[..bytes.len().min(DIGESTED)]);
-        add(&bytes[bytes.len() - bytes.len().min(DIGESTED)..]);
+        digest.add(&(bytes.len() as u64).to_le_bytes());
+        digest.add(&bytes[..bytes.len().min(DIGESTED)]);
+        digest.add(&bytes[bytes.len() - bytes.len().min(DIGESTED)..]);
     }
-    hash as i64
+    digest.number()
 }

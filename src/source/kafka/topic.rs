@@ -1,6 +1,5 @@
 //! One topic as it is read: its partitions with how far each was read, and the tables that are made of it.
 
-use super::places::Witness;
 use crate::change::TableId;
 use crate::source::format::Reader;
 
@@ -45,8 +44,8 @@ pub(super) struct Partition {
     pub(super) end: i64,
     /// Where reading began.
     pub(super) first: i64,
-    /// What is known of the last message that was read.
-    pub(super) witness: Witness,
+    /// Of the last message that was read; none when what is at the place is no message.
+    pub(super) digest: Option<i64>,
     /// The digest that the message at `known - 1` has to have, until it was seen.
     pub(super) expected: Option<i64>,
     /// Whether it was read on since this was last told.
@@ -79,7 +78,7 @@ impl Topic {
 
     /// How many messages of a copy were read, and how many there are.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let count = |from: i64, to: i64| u64::try_from(to - from).unwrap_or_default();
+        let count = |from: i64, to: i64| u64::try_from(to - from).expect("a copy ends behind its beginning");
         self.partitions.iter().fold((0, 0), |(read, all), it| {
             (read + count(it.first, it.next.min(it.target)), all + count(it.first, it.target))
         })
@@ -119,7 +118,7 @@ impl Partition {
     pub(super) fn read(&mut self, offset: i64, digest: i64) {
         self.next = offset + 1;
         if self.next >= self.known {
-            self.witness.digest = Some(digest);
+            self.digest = Some(digest);
         }
         self.is_moved = true;
     }
@@ -128,7 +127,7 @@ impl Partition {
     pub(super) fn skip_to(&mut self, next: i64) {
         if next > self.next {
             self.next = next;
-            self.witness.digest = None;
+            self.digest = None;
             self.is_moved = true;
         }
     }
@@ -229,7 +228,7 @@ mod tests {
             target: 9,
             end: 9,
             first: 9,
-            witness: Witness::default(),
+            digest: None,
             expected,
             is_moved: false,
             behind: None,

@@ -4,6 +4,7 @@ use pgwire_replication::PgWireError;
 
 use super::settings::Settings;
 use crate::change::TableId;
+use crate::source::link::Gone;
 use crate::source::{ErrorKind, SourceError};
 
 /// What ends one attempt to follow a server.
@@ -120,6 +121,12 @@ pub(super) fn begin_anew(slot: &str) -> String {
          SELECT pg_drop_replication_slot({})",
         super::sql::literal(slot)
     )
+}
+
+impl From<Gone> for Fault {
+    fn from(_: Gone) -> Fault {
+        Fault::Stopped
+    }
 }
 
 impl From<Fault> for SourceError {

@@ -164,7 +164,7 @@ impl Follower<'_> {
         if let Some((asked_at, end)) = heard.end {
             let sent = self.life.position.log == self.layout.log && self.life.position.only().at >= end;
             if sent && self.stream.ready.is_empty() && self.stream.is_whole() {
-                link.sender.send(Message::Current(self.spec.index, asked_at)).map_err(|_| Fault::Stopped)?;
+                link.send(Message::Current(self.spec.index, asked_at))?;
             }
         }
         let silent = |since: Instant| since.elapsed() > SILENCE;

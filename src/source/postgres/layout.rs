@@ -9,11 +9,12 @@ use super::publication::publish;
 use super::reader::Reader;
 use super::schema::misfit;
 use super::server::Server;
-use super::session::{Session, text};
+use super::session::Session;
 use super::settings::Settings;
 use super::shape::{STORAGE, Shape, shape};
 use super::sql::{TableName, list, literal};
 use crate::change::{Notation, Place, Position, TableId};
+use crate::source::digest::Digest;
 use crate::source::{SourceSpec, TableSpec};
 
 /// One table of the server, and what is declared from it.
@@ -153,8 +154,8 @@ impl Layout {
     /// without having been replicated.
     pub(super) fn doubtful_since(&self, position: &Position) -> BTreeSet<TableId> {
         let known = |name: i64| {
-            let pairs = position.only().witness.get(1..).unwrap_or_default().chunks_exact(2);
-            pairs.into_iter().find(|it| it[0] == name).map(|it| it[1])
+            let mut pairs = timeline_and_storage(position).1.chunks_exact(2);
+            pairs.find(|it| it[0] == name).map(|it| it[1])
         };
         let is_other = |it: &&Followed| known(name_number(&it.shape.name)).is_none_or(|was| was != it.shape.storage);
         self.tables.iter().filter(is_other).flat_map(Followed::declared).collect()
@@ -162,14 +163,21 @@ impl Layout {
 
     /// The timeline on which `position` was reached.
     pub(super) fn timeline_of(position: &Position) -> u32 {
-        position.only().witness.first().and_then(|it| u32::try_from(*it).ok()).unwrap_or_default()
+        u32::try_from(timeline_and_storage(position).0).expect("a position has the number of a timeline")
     }
 }
 
-/// A number for a table's name, the same in every process (FNV-1a).
+/// What [`Layout::position`] put into a position: the timeline, and of each table its name's number and its storage.
+fn timeline_and_storage(position: &Position) -> (i64, &[i64]) {
+    let (timeline, storage) = position.only().witness.split_first().expect("a position at a server has a timeline");
+    (*timeline, storage)
+}
+
+/// A number for a table's name.
 fn name_number(name: &TableName) -> i64 {
-    let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    name.quoted().bytes().fold(0xcbf2_9ce4_8422_2325, fold) as i64
+    let mut digest = Digest::new();
+    digest.add(name.quoted().as_bytes());
+    digest.number()
 }
 
 /// What is declared, by the table it is declared from.
@@ -205,6 +213,5 @@ pub(super) fn digest(session: &mut Session<'_>, settings: &Settings, spec: &Sour
     if spec.tables.is_empty() {
         return Ok(String::new());
     }
-    let answer = session.ask(&digest_sql(settings, spec))?;
-    Ok(answer.first().and_then(|row| text(row, 0)).unwrap_or_default().into())
+    session.ask_one(&digest_sql(settings, spec))
 }

@@ -169,16 +169,13 @@ fn only(shape: &Shape) -> String {
 
 /// Waits until every transaction has ended that is open now.
 fn wait_for_open_transactions(session: &mut Session<'_>) -> Result<(), Fault> {
-    let end: u64 = session.ask_one("SELECT pg_snapshot_xmax(pg_current_snapshot())")?.parse().unwrap_or_default();
+    let end = session.ask_number("SELECT pg_snapshot_xmax(pg_current_snapshot())")?;
     let mut told = false;
-    loop {
-        let oldest = session.ask_one("SELECT pg_snapshot_xmin(pg_current_snapshot())")?;
-        if oldest.parse::<u64>().is_ok_and(|it| it >= end) {
-            return Ok(());
-        }
+    while session.ask_number("SELECT pg_snapshot_xmin(pg_current_snapshot())")? < end {
         if !std::mem::replace(&mut told, true) {
             tracing::info!("waiting for the transactions that were open when a table was added to the publication");
         }
         session.rest(WAIT)?;
     }
+    Ok(())
 }

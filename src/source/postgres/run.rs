@@ -6,20 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
-
-use rand::Rng;
 
 use super::fault::Fault;
 use super::layout::Layout;
 use super::pulse::Pulse;
 use super::seen::Seen;
-use super::session::{STOP_POLL, Session, Waiter};
+use super::session::{Session, Waiter};
 use super::settings::Settings;
 use super::slot;
 use super::stream::Stream;
 use crate::change::{Batch, Event, Phase, Position, SourceHealth, TableId};
+use crate::source::link::{Told, jittered};
 use crate::source::{Link, Message, SourceSpec, TableSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
@@ -40,7 +38,7 @@ pub(super) fn run(settings: &Settings, spec: &SourceSpec, from: Option<Position>
             Err(Fault::Again) => {
                 if !std::mem::take(&mut life.healthy) {
                     back_off = (back_off * 2).min(LAST_BACK_OFF);
-                    pause(link, back_off);
+                    link.pause(back_off);
                 }
                 continue;
             }
@@ -57,21 +55,12 @@ pub(super) fn run(settings: &Settings, spec: &SourceSpec, from: Option<Position>
             return;
         }
         back_off = if life.healthy { FIRST_BACK_OFF } else { (back_off * 2).min(LAST_BACK_OFF) };
-        // Many that lost one server must not all come back at once.
-        pause(link, back_off.mul_f64(rand::rng().random_range(0.5..1.0)));
+        link.pause(jittered(back_off));
     }
 }
 
 fn attempt(waiter: &Waiter, settings: &Settings, spec: &SourceSpec, life: &mut Life, link: &Link) -> Result<(), Fault> {
     Follower::open(waiter, settings, spec, life, link)?.follow(link)
-}
-
-/// Waits, but not longer than the engine wants the source.
-fn pause(link: &Link, time: Duration) {
-    let end = Instant::now() + time;
-    while !link.stopped() && Instant::now() < end {
-        thread::sleep(end.saturating_duration_since(Instant::now()).min(STOP_POLL));
-    }
 }
 
 /// What outlives a fault.
@@ -83,10 +72,7 @@ pub(super) struct Life {
     pub(super) pending: BTreeSet<TableId>,
     /// Tables whose rows could not be read: why, and until when they are left alone.
     resting: BTreeMap<TableId, (String, Instant)>,
-    health: Option<SourceHealth>,
-    /// What was last told of single tables.
-    halted: BTreeMap<TableId, String>,
-    added: BTreeMap<String, Vec<String>>,
+    told: Told,
     /// Whether the last attempt came as far as following the log.
     pub(super) healthy: bool,
 }
@@ -98,9 +84,7 @@ impl Life {
             pending: spec.tables.iter().filter(needs_copy).map(|it| it.table).collect(),
             position,
             resting: BTreeMap::new(),
-            health: None,
-            halted: BTreeMap::new(),
-            added: BTreeMap::new(),
+            told: Told::default(),
             healthy: false,
         }
     }
@@ -111,28 +95,13 @@ impl Life {
     }
 
     fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
-        if self.health.as_ref() == Some(&health) {
-            return Ok(());
-        }
-        self.health = Some(health.clone());
-        link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
+        Ok(self.told.health(spec, link, health)?)
     }
 
     /// Tells what of the layout concerns single tables.
     fn tell_tables(&mut self, spec: &SourceSpec, link: &Link, layout: &Layout) -> Result<(), Fault> {
-        if self.added != layout.added {
-            self.added.clone_from(&layout.added);
-            for (table, columns) in &layout.added {
-                let (source, columns) = (&spec.name, columns.join(", "));
-                tracing::warn!(source, table, columns, "new columns are not followed; a restart or SIGHUP takes them");
-            }
-        }
-        if self.halted == layout.halted {
-            return Ok(());
-        }
-        self.halted.clone_from(&layout.halted);
-        let halted = layout.halted.clone().into_iter().collect();
-        link.sender.send(Message::Halted(spec.index, halted)).map_err(|_| Fault::Stopped)
+        self.told.added(spec, &layout.added);
+        Ok(self.told.halted(spec, link, &layout.halted)?)
     }
 }
 
@@ -250,6 +219,6 @@ impl<'a> Follower<'a> {
         }
         let covers = if phase == Phase::Streaming { Arc::clone(&self.layout.covers) } else { Arc::default() };
         let batch = Batch { source: self.spec.index, events, position, phase, covers, seen_at };
-        link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
+        Ok(link.send(Message::Batch(batch))?)
     }
 }

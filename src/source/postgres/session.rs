@@ -125,6 +125,13 @@ impl<'w> Session<'w> {
             .ok_or_else(|| Fault::Retry(format!("{} does not answer {sql}", self.settings.place())))
     }
 
+    /// The same, of a whole number.
+    pub(super) fn ask_number(&mut self, sql: &str) -> Result<u64, Fault> {
+        let value = self.ask_one(sql)?;
+        let odd = || Fault::Halt(format!("{} answers {value:?} to {sql}", self.settings.place()));
+        value.parse().map_err(|_| odd())
+    }
+
     /// Waits a moment.
     pub(super) fn rest(&self, time: Duration) -> Result<(), Fault> {
         self.waiter.wait(tokio::time::sleep(time), None).map(drop)

@@ -3,6 +3,7 @@
 use rusqlite::ErrorCode;
 
 use crate::change::TableId;
+use crate::source::link::Gone;
 
 /// What ends one attempt to follow a file.
 #[derive(Debug)]
@@ -31,6 +32,12 @@ impl Fault {
 /// Whether the error lies with the statement and the table it reads, not with the file or with who else uses it.
 pub(super) fn is_statements(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), None | Some(ErrorCode::Unknown))
+}
+
+impl From<Gone> for Fault {
+    fn from(_: Gone) -> Fault {
+        Fault::Stopped
+    }
 }
 
 impl From<rusqlite::Error> for Fault {

@@ -19,6 +19,7 @@ use super::log::{self, Head};
 use super::stream::{self, Found, Reach};
 use super::watch::{FileId, Watch, log_of};
 use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth, TableId};
+use crate::source::link::Told;
 use crate::source::{Link, Message, SourceSpec, TableSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
@@ -62,15 +63,7 @@ pub(super) fn run(path: &Path, spec: &SourceSpec, from: Option<Position>, link: 
             return;
         }
         back_off = if life.healthy { FIRST_BACK_OFF } else { (back_off * 2).min(LAST_BACK_OFF) };
-        pause(link, back_off);
-    }
-}
-
-/// Waits, but not longer than the engine wants the source.
-fn pause(link: &Link, time: Duration) {
-    let end = Instant::now() + time;
-    while !link.stopped() && Instant::now() < end {
-        thread::sleep(end.saturating_duration_since(Instant::now()).min(Duration::from_millis(20)));
+        link.pause(back_off);
     }
 }
 
@@ -85,10 +78,7 @@ pub(super) struct Life {
     covered: BTreeSet<TableId>,
     /// Tables whose rows could not be read: why, and until when they are left alone.
     resting: BTreeMap<TableId, (String, Instant)>,
-    health: Option<SourceHealth>,
-    /// What was last told of single tables.
-    halted: BTreeMap<TableId, String>,
-    added: BTreeMap<String, Vec<String>>,
+    told: Told,
     /// Whether the last attempt came as far as following the log.
     healthy: bool,
 }
@@ -103,9 +93,7 @@ impl Life {
             covered: ids(covered),
             position,
             resting: BTreeMap::new(),
-            health: None,
-            halted: BTreeMap::new(),
-            added: BTreeMap::new(),
+            told: Told::default(),
             healthy: false,
         }
     }
@@ -132,28 +120,13 @@ impl Life {
     }
 
     fn tell(&mut self, spec: &SourceSpec, link: &Link, health: SourceHealth) -> Result<(), Fault> {
-        if self.health.as_ref() == Some(&health) {
-            return Ok(());
-        }
-        self.health = Some(health.clone());
-        link.sender.send(Message::Health(spec.index, health)).map_err(|_| Fault::Stopped)
+        Ok(self.told.health(spec, link, health)?)
     }
 
     /// Tells what of the layout concerns single tables.
     fn tell_tables(&mut self, spec: &SourceSpec, link: &Link, layout: &Layout) -> Result<(), Fault> {
-        if self.added != layout.added {
-            self.added.clone_from(&layout.added);
-            for (table, columns) in &layout.added {
-                let (source, columns) = (&spec.name, columns.join(", "));
-                tracing::warn!(source, table, columns, "new columns are not followed; a restart or SIGHUP takes them");
-            }
-        }
-        if self.halted == layout.halted {
-            return Ok(());
-        }
-        self.halted.clone_from(&layout.halted);
-        let halted = layout.halted.clone().into_iter().collect();
-        link.sender.send(Message::Halted(spec.index, halted)).map_err(|_| Fault::Stopped)
+        self.told.added(spec, &layout.added);
+        Ok(self.told.halted(spec, link, &layout.halted)?)
     }
 }
 
@@ -291,7 +264,7 @@ impl<'a> Follower<'a> {
         self.life.healthy = true;
         self.tell(link, SourceHealth::Streaming)?;
         let current = Message::Current(self.spec.index, seen_at);
-        link.sender.send(current).map_err(|_| Fault::Stopped)
+        Ok(link.send(current)?)
     }
 
     /// Where to read on: at the old position when this is the log it belongs to, else behind a new copy.
@@ -390,7 +363,7 @@ impl<'a> Follower<'a> {
         }
         let covers = if phase == Phase::Streaming { Arc::clone(&self.layout.covers) } else { Arc::default() };
         let batch = Batch { source: self.spec.index, events, position, phase, covers, seen_at };
-        link.sender.send(Message::Batch(batch)).map_err(|_| Fault::Stopped)
+        Ok(link.send(Message::Batch(batch))?)
     }
 
     fn data_version(&self) -> Result<i64, Fault> {
