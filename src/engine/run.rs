@@ -363,7 +363,7 @@ impl Runner {
                 for epoch in &requests {
                     syncer.sync().map_err(|error| error.to_string())?;
                     for (name, durable) in names.iter().zip(&durable) {
-                        let position = epoch.positions().get(name).cloned();
+                        let position = epoch.positions().get(name).map(|it| Position::clone(it));
                         *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
                     }
                 }

@@ -64,7 +64,7 @@ impl Snapshot {
 
     /// How far what is read includes this source.
     pub(crate) fn position(&self, source: &str) -> Option<&Position> {
-        self.standing.stands_at.get(source).or_else(|| self.epoch.positions().get(source))
+        self.standing.stands_at.get(source).or_else(|| self.epoch.positions().get(source).map(|it| &**it))
     }
 
     /// How far the epoch may be behind `sources` by now, in milliseconds; `None` when one has not been copied yet, or when

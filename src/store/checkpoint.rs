@@ -32,7 +32,7 @@ pub(super) struct Frozen {
     pub(super) runs: Vec<Arc<Run>>,
     pub(super) epoch: u64,
     pub(super) incarnation: u64,
-    pub(super) positions: Arc<BTreeMap<String, Position>>,
+    pub(super) positions: Arc<BTreeMap<String, Arc<Position>>>,
 }
 
 /// How a checkpoint went.

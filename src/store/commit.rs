@@ -45,7 +45,7 @@ pub struct Store {
     retired: Vec<Arc<Arena>>,
     /// How many of the oldest runs the checkpoint under way takes; they are left as they are.
     frozen: usize,
-    positions: Arc<BTreeMap<String, Position>>,
+    positions: Arc<BTreeMap<String, Arc<Position>>>,
     meta: BTreeMap<String, Vec<u8>>,
     epoch: Arc<Epoch>,
     /// Rows (an epoch without any counts as one) and bytes journaled since runs were last frozen.

@@ -20,7 +20,7 @@ use super::scan::scan;
 pub struct Epoch {
     number: u64,
     incarnation: u64,
-    positions: Arc<BTreeMap<String, Position>>,
+    positions: Arc<BTreeMap<String, Arc<Position>>>,
     runs: Vec<Arc<Run>>,
     base: Option<Arc<Base>>,
 }
@@ -37,7 +37,7 @@ impl Epoch {
     }
 
     /// By source name, how far it is included.
-    pub fn positions(&self) -> &BTreeMap<String, Position> {
+    pub fn positions(&self) -> &BTreeMap<String, Arc<Position>> {
         &self.positions
     }
 
@@ -87,13 +87,14 @@ impl Epoch {
     pub fn for_tests(number: u64, positions: BTreeMap<String, Position>, rows: Vec<(RelationId, Row)>) -> Epoch {
         let mut appender = Appender::new();
         rows.into_iter().for_each(|(relation, row)| appender.push(relation, row));
+        let positions = positions.into_iter().map(|(name, it)| (name, Arc::new(it))).collect();
         Epoch::new(number, 1, Arc::new(positions), vec![Arc::new(appender.run())], None)
     }
 
     pub(super) fn new(
         number: u64,
         incarnation: u64,
-        positions: Arc<BTreeMap<String, Position>>,
+        positions: Arc<BTreeMap<String, Arc<Position>>>,
         runs: Vec<Arc<Run>>,
         base: Option<Arc<Base>>,
     ) -> Epoch {

@@ -41,8 +41,9 @@ pub(super) fn encode_checkpoint(note: CheckpointNote) -> Result<(Vec<u8>, Vec<u8
 }
 
 /// The key and value that note the positions; they come behind every entry of relation 0 and before all others.
-pub(super) fn encode_positions(positions: &BTreeMap<String, Position>) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    Ok((stored_key(META, POSITIONS), encode(positions)?))
+pub(super) fn encode_positions(positions: &BTreeMap<String, Arc<Position>>) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let positions: BTreeMap<&String, &Position> = positions.iter().map(|(name, it)| (name, &**it)).collect();
+    Ok((stored_key(META, POSITIONS), encode(&positions)?))
 }
 
 /// The checkpoint the database holds; `None` before the first.
@@ -51,8 +52,9 @@ pub(super) fn read_checkpoint(database: &Database) -> Result<Option<CheckpointNo
 }
 
 /// The positions as of the checkpoint.
-pub(super) fn read_positions(database: &Database) -> Result<BTreeMap<String, Position>, StoreError> {
-    Ok(read(database, POSITIONS)?.unwrap_or_default())
+pub(super) fn read_positions(database: &Database) -> Result<BTreeMap<String, Arc<Position>>, StoreError> {
+    let positions: BTreeMap<String, Position> = read(database, POSITIONS)?.unwrap_or_default();
+    Ok(positions.into_iter().map(|(name, it)| (name, Arc::new(it))).collect())
 }
 
 /// The engine's notes as of the checkpoint.
@@ -85,9 +87,10 @@ pub(super) fn note_row(name: &str, value: Option<&[u8]>) -> Row {
 }
 
 /// Replaces the positions that moved, without touching what readers hold.
-pub(super) fn move_positions(positions: &mut Arc<BTreeMap<String, Position>>, moved: Vec<(String, Position)>) {
+pub(super) fn move_positions(positions: &mut Arc<BTreeMap<String, Arc<Position>>>, moved: Vec<(String, Position)>) {
     if !moved.is_empty() {
-        Arc::make_mut(positions).extend(moved);
+        // Who holds the epoch before keeps its map; the positions in it are shared.
+        Arc::make_mut(positions).extend(moved.into_iter().map(|(name, it)| (name, Arc::new(it))));
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Recovered {
     pub(super) base: Arc<Base>,
     pub(super) epoch: u64,
     pub(super) incarnation: u64,
-    pub(super) positions: Arc<BTreeMap<String, Position>>,
+    pub(super) positions: Arc<BTreeMap<String, Arc<Position>>>,
     pub(super) meta: BTreeMap<String, Vec<u8>>,
     pub(super) runs: Vec<Arc<Run>>,
     pub(super) appender: Appender,
@@ -121,7 +121,7 @@ struct Redo {
     epoch: u64,
     checkpoint: u64,
     incarnation: u64,
-    positions: BTreeMap<String, Position>,
+    positions: BTreeMap<String, Arc<Position>>,
     meta: BTreeMap<String, Vec<u8>>,
     runs: Vec<Arc<Run>>,
     /// Gathers the rows of the next run.
@@ -131,7 +131,7 @@ struct Redo {
 }
 
 impl Redo {
-    fn new(epoch: u64, positions: BTreeMap<String, Position>, meta: BTreeMap<String, Vec<u8>>) -> Redo {
+    fn new(epoch: u64, positions: BTreeMap<String, Arc<Position>>, meta: BTreeMap<String, Vec<u8>>) -> Redo {
         Redo {
             epoch,
             checkpoint: epoch,
@@ -159,7 +159,7 @@ impl Redo {
         self.incarnation = incarnation;
         self.rows += rows.len().max(1);
         self.bytes += bytes.len();
-        self.positions.extend(positions);
+        self.positions.extend(positions.into_iter().map(|(name, it)| (name, Arc::new(it))));
         rows.into_iter().for_each(|(relation, row)| self.appender.push(relation, row));
         for (name, value) in meta {
             self.appender.push(META, note_row(&name, value.as_deref()));

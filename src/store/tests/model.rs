@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -18,7 +19,7 @@ const RELATIONS: u32 = 3;
 pub(super) struct Model {
     number: u64,
     rows: BTreeMap<(RelationId, Vec<u8>), Row>,
-    positions: BTreeMap<String, Position>,
+    positions: BTreeMap<String, Arc<Position>>,
     meta: BTreeMap<String, Vec<u8>>,
 }
 
@@ -68,7 +69,7 @@ impl Model {
                 self.rows.insert(key, row.clone());
             }
         }
-        self.positions.extend(commit.positions.iter().cloned());
+        self.positions.extend(commit.positions.iter().map(|(name, it)| (name.clone(), Arc::new(it.clone()))));
         for (name, value) in &commit.meta {
             match value {
                 Some(value) => self.meta.insert(name.clone(), value.clone()),
