@@ -8,6 +8,7 @@ mod expression;
 mod hydrate;
 mod operator;
 mod order;
+mod so_far;
 mod table;
 
 #[cfg(test)]
@@ -15,7 +16,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Event, Moved, Row, TableId};
@@ -23,6 +24,7 @@ use crate::plan::{Graph, NodeId, Operator};
 
 use expression::Scratch;
 use operator::{Context, Relation, Running};
+use so_far::SoFar;
 
 /// All operators of a plan with their state.
 #[derive(Debug)]
@@ -168,6 +170,7 @@ impl Dataflow {
     /// One epoch: takes the events in (the last one of a key wins) and gives the deltas of every stored live node,
     /// and of tables always, sorted by key, in topological order. Afterwards the arrangements hold the new state.
     pub fn step(&mut self, events: Vec<Event>) -> Vec<(NodeId, Vec<Delta>)> {
+        let mut so_far: HashMap<TableId, SoFar> = HashMap::new();
         for Event { table, change } in events {
             if self.events[table.0].is_empty() {
                 self.mark(table.0);
@@ -176,11 +179,19 @@ impl Dataflow {
                 Change::Row(row) => self.events[table.0].push(row),
                 Change::Moved(moved) => {
                     let Moved { from, row } = *moved;
-                    let row = row.over(self.row_so_far(table, &from).as_ref(), &self.graph.nodes[table.0].schema);
+                    let row = if row.is_partial() {
+                        let schema = &self.graph.nodes[table.0].schema;
+                        let known = |key: &[u8]| self.relations[table.0].hashed.get(key);
+                        let so_far = so_far.entry(table).or_default();
+                        row.over(so_far.row(&from, &self.events[table.0], known, schema).as_ref(), schema)
+                    } else {
+                        row
+                    };
                     self.events[table.0].extend([Row::tombstone(&from), row]);
                 }
                 Change::Emptied => {
                     let gone = self.relations[table.0].hashed.rows().map(|it| Row::tombstone(it.key()));
+                    so_far.remove(&table);
                     self.events[table.0].clear();
                     self.events[table.0].extend(gone);
                 }
@@ -207,16 +218,6 @@ impl Dataflow {
             }
         }
         self.finish(touched)
-    }
-
-    /// The row of `table` under `key` after the events of this epoch that were taken in so far.
-    fn row_so_far(&self, table: TableId, key: &[u8]) -> Option<Row> {
-        let schema = &self.graph.nodes[table.0].schema;
-        let known = self.relations[table.0].hashed.get(key).cloned();
-        let later = self.events[table.0].iter().filter(|it| it.key() == key);
-        later.fold(known, |known, row| {
-            Some(if row.is_partial() { row.over(known.as_ref(), schema) } else { row.clone() })
-        })
     }
 
     fn mark(&mut self, node: usize) {
