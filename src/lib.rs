@@ -23,7 +23,7 @@
 //! | [`serve`] | read-only out: REST and SQL over published epochs |
 //! | [`signals`] | what ends the process |
 //! | [`address`] | addresses as they are written in flags |
-//! | [`demo`] | a shop of five services to try it with |
+//! | `demo` | a shop of five services to try it with (feature `cli`) |
 //!
 //! The layers form a DAG that `tests/layers.rs` checks; `serve` never sees `dataflow` or `engine`.
 //!
@@ -71,4 +71,5 @@ pub mod signals;
 
 pub mod address;
 
+#[cfg(feature = "cli")]
 pub mod demo;
