@@ -3,6 +3,7 @@
 use pgwire_replication::PgWireError;
 
 use super::settings::Settings;
+use super::tls::{of_alert, of_tls};
 use crate::change::TableId;
 use crate::source::link::Gone;
 use crate::source::{ErrorKind, SourceError};
@@ -18,6 +19,8 @@ pub(super) enum Fault {
     Retry(String),
     /// It needs a person.
     Halt(String),
+    /// The transaction with this number has more changes than may be applied at once.
+    TooLarge(u32),
     /// One table cannot be read, for this reason; it concerns only what is declared from it.
     Table(Vec<TableId>, String),
 }
@@ -28,11 +31,14 @@ impl Fault {
         match error {
             PgWireError::Server(text) => of_server(text, settings),
             PgWireError::Auth(text) => Fault::Halt(format!("{}: {text}", settings.place())),
-            PgWireError::Tls(text) => Fault::Halt(format!("{}: {text}; see the option sslmode", settings.place())),
+            PgWireError::Tls(text) => of_tls(text, settings),
             PgWireError::MessageTooLarge { payload_bytes, limit_bytes } => Fault::Halt(format!(
                 "one row of the server has {payload_bytes} bytes, more than the {limit_bytes} that are taken"
             )),
-            PgWireError::Io(error) => Fault::Retry(format!("{}: {error}", settings.place())),
+            PgWireError::Io(error) => {
+                let text = error.to_string();
+                of_alert(&text, settings).unwrap_or_else(|| Fault::Retry(format!("{}: {text}", settings.place())))
+            }
             other => Fault::Retry(format!("{}: {other}", settings.place())),
         }
     }
@@ -58,6 +64,15 @@ fn of_server(text: &str, settings: &Settings) -> Fault {
     let retry = |what: &str| Fault::Retry(format!("{place}: {message}{what}"));
     match state {
         "28P01" => halt(format!("check the options user and password (the user is {user:?})")),
+        "28000" if message.contains("client certificate") => {
+            halt("it wants a certificate of ours: set the options sslcert and sslkey".into())
+        }
+        "28000" if message.contains("certificate authentication") => {
+            halt(format!("the certificate in sslcert is not one of user {user:?}: its common name has to be that"))
+        }
+        "28000" if message.contains("no encryption") => {
+            halt("if it takes encrypted connections only, set sslmode = 'verify-full'".into())
+        }
         "28000" => halt(format!("let user {user:?} connect to database {database:?}, in the server's pg_hba.conf")),
         "3D000" => halt("check the option database".into()),
         "42501" if ["replication", "walsender", "WAL sender"].iter().any(|it| message.contains(it)) => {
@@ -113,6 +128,16 @@ pub(super) fn lost(slot: &str, why: &str) -> String {
     )
 }
 
+/// What is said of a transaction that is too large.
+pub(super) fn too_large(number: u32, settings: &Settings) -> String {
+    format!(
+        "the changes of transaction {number} have more than {} MiB, and a transaction is applied at once and in memory: \
+         raise the option transaction.max.mb, of which about three times as much memory is needed, and restart; \
+         until then the server keeps its log",
+        settings.transaction_bytes >> 20
+    )
+}
+
 /// What a person does to begin anew.
 pub(super) fn begin_anew(slot: &str) -> String {
     format!(
@@ -134,6 +159,7 @@ impl From<Fault> for SourceError {
         let (kind, text) = match fault {
             Fault::Retry(text) => (ErrorKind::Transient, text),
             Fault::Halt(text) | Fault::Table(_, text) => (ErrorKind::NeedsPerson, text),
+            Fault::TooLarge(_) => unreachable!("only the stream has transactions"),
             Fault::Stopped | Fault::Again => (ErrorKind::Transient, "it was stopped".into()),
         };
         SourceError { kind, text }

@@ -6,7 +6,8 @@ use futures::FutureExt;
 use pgwire_replication::{Lsn, PgWireError, ReplicationEvent};
 
 use super::fault::Fault;
-use super::pulse::{Pulse, SlotState};
+use super::kept::Kept;
+use super::pulse::Pulse;
 use super::run::Follower;
 use super::session::STOP_POLL;
 use super::stream::Misread;
@@ -24,16 +25,13 @@ const QUIET: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(50);
 /// A server that says nothing for so long, on either session, is gone.
 const SILENCE: Duration = Duration::from_secs(30);
-/// From here on it is told how much of its log the server keeps for us, every time it has doubled.
-const RETAINED: u64 = 1 << 30;
-
 /// When things were done last.
 struct Clock {
     sent: Instant,
     looked: Instant,
     heard: Instant,
-    told_retained: u64,
-    slot_status: String,
+    /// What was said of the slot last.
+    warned: Option<String>,
 }
 
 impl Follower<'_> {
@@ -42,8 +40,7 @@ impl Follower<'_> {
         self.session.stream()?;
         self.pulse = Some(Pulse::start(self.waiter, self.settings, self.spec));
         let now = Instant::now();
-        let (told_retained, slot_status) = (RETAINED / 2, String::new());
-        let mut clock = Clock { sent: now, looked: now, heard: now, told_retained, slot_status };
+        let mut clock = Clock { sent: now, looked: now, heard: now, warned: None };
         self.life.healthy = true;
         loop {
             let event = match self.session.client.recv().now_or_never() {
@@ -158,8 +155,8 @@ impl Follower<'_> {
         if heard.digest.is_some_and(|it| it != self.layout.digest) || self.life.has_rested() {
             return Err(Fault::Again);
         }
-        if let Some(slot) = heard.slot {
-            self.warn_of_slot(&slot, clock);
+        if let Some(kept) = heard.kept {
+            self.warn_of_slot(&kept, clock);
         }
         if let Some((asked_at, end)) = heard.end {
             let sent = self.life.position.log == self.layout.log && self.life.position.only().at >= end;
@@ -183,21 +180,18 @@ impl Follower<'_> {
         }
     }
 
-    /// A slot that is not read fast enough fills its owner's disk, or is given up by the server.
-    fn warn_of_slot(&self, slot: &SlotState, clock: &mut Clock) {
-        let source = &self.spec.name;
-        if slot.status != clock.slot_status {
-            if matches!(slot.status.as_str(), "unreserved" | "lost") {
-                tracing::warn!(source, status = slot.status, "the server is about to remove its log before we have it");
-            }
-            clock.slot_status.clone_from(&slot.status);
+    /// A slot that is not read fast enough fills its owner's disk, or is given up by the server: that is told when it
+    /// begins, when it gets worse, and when it is over.
+    fn warn_of_slot(&self, kept: &Kept, clock: &mut Clock) {
+        let warning = kept.warning(self.settings.slot_bytes);
+        if warning == clock.warned {
+            return;
         }
-        if slot.retained >= 2 * clock.told_retained {
-            let (gigabytes, left) = (slot.retained >> 30, slot.left.map(|it| it >> 30));
-            tracing::warn!(source, gigabytes, ?left, "the server keeps this much of its log for us");
-            clock.told_retained = slot.retained;
-        } else if slot.retained < clock.told_retained / 2 {
-            clock.told_retained = (slot.retained).max(RETAINED / 2);
+        let (source, slot) = (&self.spec.name, &self.settings.slot);
+        match &warning {
+            Some(warning) => tracing::warn!(source, slot, "{warning}"),
+            None => tracing::info!(source, slot, "the server no longer keeps much of its log for the slot"),
         }
+        clock.warned = warning;
     }
 }

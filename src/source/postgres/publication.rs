@@ -98,7 +98,7 @@ fn create(session: &mut Session<'_>, settings: &Settings, shapes: &[&Shape]) -> 
     if !settings.may_publish {
         return Err(Fault::Halt(format!("there is no publication {name:?}: {sql}")));
     }
-    match session.try_ask(&sql, Some(PATIENCE))? {
+    match session.try_ask(&sql, PATIENCE)? {
         Ok(_) => {
             tracing::info!(publication = name, "created the publication");
             Ok(())
@@ -143,7 +143,7 @@ fn add(session: &mut Session<'_>, settings: &Settings, shape: &Shape) -> Result<
     if !settings.may_publish {
         return Ok(Err(format!("{} is not in the publication {name:?}: {sql}", shape.name.shown())));
     }
-    Ok(match session.try_ask(&sql, Some(PATIENCE))? {
+    Ok(match session.try_ask(&sql, PATIENCE)? {
         Ok(_) => {
             tracing::info!(publication = name, table = shape.name.shown(), "added the table to the publication");
             Ok(())

@@ -10,11 +10,11 @@ use pgwire_replication::{PgWireError, ReplicationClient};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::kept::Kept;
 use super::layout::digest_sql;
 use super::server::lsn;
 use super::session::{Answer, PATIENCE, Waiter, text};
 use super::settings::Settings;
-use super::sql::literal;
 use crate::source::SourceSpec;
 
 /// How often it is asked how far the log goes; so old is what is known of a source that is up to date.
@@ -32,18 +32,7 @@ pub(super) struct Heard {
     /// When the server last said anything, and be it that there is no room for the session.
     pub(super) answered: Option<Instant>,
     pub(super) digest: Option<String>,
-    pub(super) slot: Option<SlotState>,
-}
-
-/// How the slot is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SlotState {
-    /// `reserved`, `extended`, `unreserved`, `lost`.
-    pub(super) status: String,
-    /// How many bytes of the log the server keeps for it.
-    pub(super) retained: u64,
-    /// How many more it can grow by before it is lost, where that is limited.
-    pub(super) left: Option<u64>,
+    pub(super) kept: Option<Kept>,
 }
 
 /// The session; it ends when this is dropped.
@@ -115,22 +104,13 @@ impl Asker {
     }
 
     async fn look_closely(&self, client: &mut ReplicationClient) -> Result<(), PgWireError> {
-        let sql = format!(
-            "SELECT wal_status, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::bigint, safe_wal_size \
-             FROM pg_replication_slots WHERE slot_name = {}",
-            literal(&self.settings.slot)
-        );
-        let answer = ask(client, &sql).await?;
-        let slot = answer.first().map(|row| SlotState {
-            status: text(row, 0).unwrap_or_default().into(),
-            retained: text(row, 1).and_then(|it| it.parse().ok()).unwrap_or_default(),
-            left: text(row, 2).and_then(|it| it.parse().ok()),
-        });
+        let answer = ask(client, &Kept::question(&self.settings.slot)).await?;
+        let kept = answer.first().map(Kept::of);
         let digest = match &self.digest_sql {
             Some(sql) => ask(client, sql).await?.first().and_then(|row| text(row, 0)).map(str::to_string),
             None => None,
         };
-        self.hear(|it| (it.slot, it.digest) = (slot, digest));
+        self.hear(|it| (it.kept, it.digest) = (kept, digest));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::fault::Fault;
+use super::fault::{Fault, too_large};
 use super::layout::Layout;
 use super::pulse::Pulse;
 use super::seen::Seen;
@@ -22,6 +22,8 @@ use crate::source::{Link, Message, SourceSpec, TableSpec};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LAST_BACK_OFF: Duration = Duration::from_secs(5);
+/// How long a transaction is left alone that was too large.
+const TOO_LARGE_PAUSE: Duration = Duration::from_secs(3600);
 /// How long a table rests that could not be read.
 pub(super) const TABLE_REST: Duration = Duration::from_secs(30);
 
@@ -44,6 +46,14 @@ pub(super) fn run(settings: &Settings, spec: &SourceSpec, from: Option<Position>
             }
             Err(Fault::Retry(reason)) => SourceHealth::Retrying { reason },
             Err(Fault::Halt(reason)) => SourceHealth::Halted { reason },
+            // Nothing but another option helps, which takes a restart.
+            Err(Fault::TooLarge(number)) => {
+                if life.tell(spec, link, SourceHealth::Halted { reason: too_large(number, settings) }).is_err() {
+                    return;
+                }
+                link.pause(TOO_LARGE_PAUSE);
+                continue;
+            }
             Err(Fault::Table(tables, reason)) => {
                 let until = Instant::now() + TABLE_REST;
                 life.pending.extend(&tables);
@@ -141,7 +151,7 @@ impl<'a> Follower<'a> {
         life.pending.extend(layout.halted.keys());
         life.tell_tables(spec, link, &layout)?;
         let copied = BTreeMap::new();
-        let stream = Stream::new(start);
+        let stream = Stream::new(start, settings.transaction_bytes);
         let mut follower = Follower {
             waiter,
             settings,

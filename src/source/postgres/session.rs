@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use pgwire_replication::{PgWireError, ReplicationClient};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{interval, timeout};
@@ -18,6 +19,9 @@ use super::settings::Settings;
 
 /// How long the catalog may take to answer, and a connection to be made.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// From when on something takes long, and how long it may.
+const SOON: Duration = Duration::from_secs(2);
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
 /// How long a session may take to end.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How soon it is noticed that we are to stop.
@@ -99,21 +103,49 @@ impl<'w> Session<'w> {
 
     /// The rows that `sql` gives.
     pub(super) fn ask(&mut self, sql: &str) -> Result<Vec<Answer>, Fault> {
-        self.try_ask(sql, Some(PATIENCE))?.map_err(|error| Fault::of(&error, self.settings))
+        self.try_ask(sql, PATIENCE)?.map_err(|error| Fault::of(&error, self.settings))
     }
 
     /// The rows that `sql` gives, or the server's error.
-    pub(super) fn try_ask(
+    pub(super) fn try_ask(&mut self, sql: &str, limit: Duration) -> Result<Result<Vec<Answer>, PgWireError>, Fault> {
+        self.ask_beside(sql, limit, || ()).map(|it| it.0)
+    }
+
+    /// The rows that `sql` gives, or the server's error, and what `work` gave, which is done while the server works.
+    pub(super) fn ask_beside<T>(
         &mut self,
         sql: &str,
-        limit: Option<Duration>,
-    ) -> Result<Result<Vec<Answer>, PgWireError>, Fault> {
-        let answer = self.waiter.wait(self.client.simple_query(sql), limit)?;
+        limit: Duration,
+        work: impl FnOnce() -> T,
+    ) -> Result<(Result<Vec<Answer>, PgWireError>, T), Fault> {
+        let mut answer = std::pin::pin!(self.client.simple_query(sql));
+        // Looked at once, the question is on its way.
+        let early = answer.as_mut().now_or_never();
+        let worked = work();
+        let answer = match early {
+            Some(answer) => Some(answer),
+            None => self.waiter.wait(answer, Some(limit))?,
+        };
         match answer {
             Some(Err(error)) if !error.is_server() => Err(Fault::of(&error, self.settings)),
-            Some(answer) => Ok(answer),
+            Some(answer) => Ok((answer, worked)),
             None => Err(no_answer(self.settings)),
         }
+    }
+
+    /// The rows that `sql` gives, which may take long: when it does, `tell` is called once.
+    pub(super) fn ask_slowly(&mut self, sql: &str, tell: impl FnOnce()) -> Result<Vec<Answer>, Fault> {
+        let mut answer = std::pin::pin!(self.client.simple_query(sql));
+        let soon = self.waiter.wait(&mut answer, Some(SOON))?;
+        let answer = match soon {
+            Some(answer) => answer,
+            None => {
+                tell();
+                let late = self.waiter.wait(answer, Some(LONG_PATIENCE))?;
+                late.ok_or_else(|| no_answer(self.settings))?
+            }
+        };
+        answer.map_err(|error| Fault::of(&error, self.settings))
     }
 
     /// The only value of an answer of one row.

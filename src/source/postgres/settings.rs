@@ -2,12 +2,12 @@
 //!
 //! The spellings are those of PostgreSQL's own tools; those of RisingWave's `postgres-cdc` are taken as well.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use pgwire_replication::{Lsn, ReplicationConfig, SslMode, TlsConfig};
+use pgwire_replication::{Lsn, ReplicationConfig, TlsConfig};
 
 use super::sql::{TableName, identifier};
+use super::tls::tls;
 use crate::catalog::{Problem, Source};
 use crate::source::options::{Form, Known, Need, Reading, Secret, Values};
 
@@ -63,6 +63,20 @@ pub(super) const OF_SOURCE: &[Known] = &[
         need: Need::Default("true"),
         form: Form::Boolean,
     },
+    Known {
+        name: "slot.warn.mb",
+        aliases: &[],
+        meaning: "how many MiB of its log the server may keep for the slot before it is told, where it has no limit of its own",
+        need: Need::Default("1024"),
+        form: Form::Number(1, 1 << 40),
+    },
+    Known {
+        name: "transaction.max.mb",
+        aliases: &[],
+        meaning: "how many MiB the changes of one transaction may have, which are applied at once and in memory",
+        need: Need::Default("1024"),
+        form: Form::Number(1, 1 << 30),
+    },
     text("schema.name", &[], "the schema of tables that are named without one", Need::Default("public")),
 ];
 
@@ -77,8 +91,12 @@ pub(super) struct Settings {
     pub(super) user: String,
     password: Option<Secret>,
     pub(super) database: String,
-    tls: TlsConfig,
+    pub(super) tls: TlsConfig,
     pub(super) slot: String,
+    /// How many bytes of its log the server may keep for the slot before that is told.
+    pub(super) slot_bytes: u64,
+    /// How many bytes the changes of one transaction may have.
+    pub(super) transaction_bytes: usize,
     pub(super) publication: String,
     pub(super) may_publish: bool,
     schema: String,
@@ -91,21 +109,7 @@ impl Settings {
     pub(super) fn new(source: &Source, values: &Values, reading: &mut Reading<'_>) -> Option<Settings> {
         let given = |name| values.text(name).expect("an option with a value").to_string();
         let host = given("host");
-        let mode = match values.text("sslmode").expect("an option with a value") {
-            "disable" => SslMode::Disable,
-            "prefer" => SslMode::Prefer,
-            "require" => SslMode::Require,
-            "verify-ca" => SslMode::VerifyCa,
-            _ => SslMode::VerifyFull,
-        };
-        let file = |name| values.path(name).map(PathBuf::from);
-        let tls = TlsConfig {
-            mode,
-            ca_pem_path: file("sslrootcert"),
-            client_cert_pem_path: file("sslcert"),
-            client_key_pem_path: file("sslkey"),
-            ..TlsConfig::default()
-        };
+        let tls = tls(source, values, &host, reading)?;
         let slot = values.text("slot.name").map_or_else(|| default_slot(&source.name), str::to_string);
         if !is_slot_name(&slot) {
             let at = source.options.iter().find(|it| it.0.text == "slot.name").map_or(source.span, |it| it.1.span);
@@ -113,6 +117,7 @@ impl Settings {
             reading.problems.push(problem.with_hint("up to 63 lower case letters, digits and underscores"));
             return None;
         }
+        let mebibytes = |name| values.number(name).expect("an option with a value") << 20;
         Some(Settings {
             host,
             port: values.number("port").and_then(|it| u16::try_from(it).ok()).expect("a port in its range"),
@@ -121,6 +126,8 @@ impl Settings {
             database: given("database"),
             tls,
             slot,
+            slot_bytes: mebibytes("slot.warn.mb"),
+            transaction_bytes: usize::try_from(mebibytes("transaction.max.mb")).unwrap_or(usize::MAX),
             publication: given("publication.name"),
             may_publish: values.boolean("publication.create.enable").expect("an option with a value"),
             schema: given("schema.name"),

@@ -209,7 +209,8 @@ fn key(
         _ => format!(
             "{shown} has nothing by which rows that are updated or deleted are told apart: \
              ALTER TABLE {quoted} ADD PRIMARY KEY (…), or, over a unique index of NOT NULL columns, \
-             ALTER TABLE {quoted} REPLICA IDENTITY USING INDEX …"
+             ALTER TABLE {quoted} REPLICA IDENTITY USING INDEX …; where no columns are unique, number the rows: \
+             ALTER TABLE {quoted} ADD COLUMN row_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
         ),
     }))
 }

@@ -17,7 +17,7 @@ pub(super) fn ensure(session: &mut Session<'_>, settings: &Settings, read: Optio
     ))?;
     let Some(row) = answer.first() else {
         return match read {
-            None => create(session, settings),
+            None => create(session, name),
             Some(_) => Err(Fault::Halt(format!(
                 "slot-lost: the replication slot {name:?} is gone from the server; {}",
                 begin_anew(name)
@@ -59,7 +59,8 @@ pub(super) fn ensure(session: &mut Session<'_>, settings: &Settings, read: Optio
                  WHERE slot_name = {} AND confirmed_flush_lsn < pg_current_wal_flush_lsn()",
                 literal(name)
             );
-            session.try_ask(&sql, None)?.map_err(|error| Fault::of(&error, settings))?;
+            session
+                .ask_slowly(&sql, || tracing::info!(slot = name, "the server passes over what the slot has kept"))?;
             tracing::info!(slot = name, "adopted the replication slot");
             Ok(())
         }
@@ -67,11 +68,15 @@ pub(super) fn ensure(session: &mut Session<'_>, settings: &Settings, read: Optio
 }
 
 /// Creates the slot. The server waits until all transactions have ended that are open now.
-fn create(session: &mut Session<'_>, settings: &Settings) -> Result<(), Fault> {
-    let name = &settings.slot;
+fn create(session: &mut Session<'_>, name: &str) -> Result<(), Fault> {
     let sql = format!("SELECT lsn FROM pg_create_logical_replication_slot({}, 'pgoutput')", literal(name));
-    tracing::debug!(slot = name, "creating the replication slot");
-    session.try_ask(&sql, None)?.map_err(|error| Fault::of(&error, settings))?;
+    session.ask_slowly(&sql, || {
+        tracing::warn!(
+            slot = name,
+            "the server creates the replication slot once all transactions have ended that are open there now; \
+             SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start tells which they are"
+        );
+    })?;
     tracing::info!(slot = name, "created the replication slot");
     Ok(())
 }

@@ -10,11 +10,15 @@
 
 use std::time::{Duration, Instant};
 
+use pgwire_replication::PgWireError;
+
 use super::fault::{Fault, is_statements, words};
+use super::layout::{Followed, Layout};
 use super::reader::{Reader, Value};
 use super::run::Follower;
 use super::seen::Seen;
 use super::session::Answer;
+use super::settings::Settings;
 use super::shape::Shape;
 use super::sql::{identifier, list, literal};
 use crate::change::{Event, Phase, RowBuilder, SourceHealth, TableId};
@@ -43,12 +47,14 @@ impl Follower<'_> {
             let seen = Seen::parse(&text).ok_or_else(|| Fault::Retry(format!("{text:?} is no snapshot")))?;
             self.copied.insert(*table, seen);
             let mut chunks = Chunks::new(*table, &self.layout);
-            while !chunks.at_end {
-                let seen_at = Instant::now();
-                let events = chunks.next(self)?;
+            let mut seen_at = Instant::now();
+            let mut arrived = Some(chunks.first(self)?);
+            while let Some(chunk) = arrived {
+                let asked_at = Instant::now();
+                let (events, next) = chunks.turn(&chunk, self)?;
                 rows += events.len() as u64;
                 self.send(link, events, self.life.position.clone(), phase, seen_at)?;
-                phase = Phase::Snapshot;
+                (phase, arrived, seen_at) = (Phase::Snapshot, next, asked_at);
                 if told.elapsed() > TELL {
                     self.tell(link, SourceHealth::Snapshotting { rows, total: Some(estimate.max(rows)) })?;
                     told = Instant::now();
@@ -64,7 +70,6 @@ struct Chunks {
     table: TableId,
     /// The key of the last row that was read, as texts.
     after: Option<Vec<String>>,
-    at_end: bool,
     /// About how many rows have the bytes of a chunk.
     limit: u64,
     builder: RowBuilder,
@@ -72,36 +77,56 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(table: TableId, layout: &super::layout::Layout) -> Chunks {
+    fn new(table: TableId, layout: &Layout) -> Chunks {
         let shape = &layout.find(table).0.shape;
         let row_bytes = shape.bytes / shape.rows.max(1);
         let limit = rows_of(row_bytes);
-        Chunks { table, after: None, at_end: false, limit, builder: RowBuilder::new(), key: Vec::new() }
+        Chunks { table, after: None, limit, builder: RowBuilder::new(), key: Vec::new() }
     }
 
-    /// The rows of the next one.
-    fn next(&mut self, follower: &mut Follower<'_>) -> Result<Vec<Event>, Fault> {
+    /// The rows of the first one.
+    fn first(&mut self, follower: &mut Follower<'_>) -> Result<Vec<Answer>, Fault> {
         let (followed, reader) = follower.layout.find(self.table);
-        let sql = chunk_sql(&followed.shape, reader, self.after.as_deref(), self.limit);
-        let rows = follower.session.try_ask(&sql, Some(CHUNK_PATIENCE))?.map_err(|error| {
-            if is_statements(&error) {
-                let reason = format!("its rows cannot be read: {}", words(&error));
-                Fault::Table(followed.declared().collect(), reason)
-            } else {
-                Fault::of(&error, follower.settings)
-            }
-        })?;
-        let mut bytes = 0;
-        let mut events = Vec::with_capacity(rows.len());
-        for row in &rows {
-            bytes += row.iter().flatten().map(|it| it.len() as u64).sum::<u64>();
-            let value = |index: usize| Value::of(row.get(index).and_then(Option::as_deref));
-            events.push(reader.event(value, &mut self.key, &mut self.builder));
+        let sql = chunk_sql(&followed.shape, reader, None, self.limit);
+        let answer = follower.session.try_ask(&sql, CHUNK_PATIENCE)?;
+        answer.map_err(|error| unreadable(&error, followed, follower.settings))
+    }
+
+    /// What the rows of one chunk say, and the rows of the next one, which the server reads meanwhile.
+    fn turn(
+        &mut self,
+        rows: &[Answer],
+        follower: &mut Follower<'_>,
+    ) -> Result<(Vec<Event>, Option<Vec<Answer>>), Fault> {
+        let (followed, reader) = follower.layout.find(self.table);
+        let is_last = (rows.len() as u64) < self.limit;
+        if is_last {
+            return Ok((self.events(rows, reader), None));
         }
-        self.at_end = (rows.len() as u64) < self.limit;
+        let bytes = rows.iter().flatten().flatten().map(|it| it.len() as u64).sum::<u64>();
         self.after = rows.last().map(|row| key_texts(reader, row));
         self.limit = rows_of(bytes / (rows.len() as u64).max(1));
-        Ok(events)
+        let sql = chunk_sql(&followed.shape, reader, self.after.as_deref(), self.limit);
+        let (answer, events) = follower.session.ask_beside(&sql, CHUNK_PATIENCE, || self.events(rows, reader))?;
+        let next = answer.map_err(|error| unreadable(&error, followed, follower.settings))?;
+        Ok((events, Some(next)))
+    }
+
+    fn events(&mut self, rows: &[Answer], reader: &Reader) -> Vec<Event> {
+        let event = |row: &Answer| {
+            let value = |index: usize| Value::of(row.get(index).and_then(Option::as_deref));
+            reader.event(value, &mut self.key, &mut self.builder)
+        };
+        rows.iter().map(event).collect()
+    }
+}
+
+/// Why the rows of a table could not be read: that may concern this table alone.
+fn unreadable(error: &PgWireError, followed: &Followed, settings: &Settings) -> Fault {
+    if is_statements(error) {
+        Fault::Table(followed.declared().collect(), format!("its rows cannot be read: {}", words(error)))
+    } else {
+        Fault::of(error, settings)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The protocol's first version is asked for: the server keeps a transaction until it commits, on its own disk when it is
 //! large, and sends it whole. So one that is rolled back never comes here, and what is held of an open one is only what
-//! is on its way.
+//! is on its way. It is one epoch of the engine, which is made in memory: one that is too large for that is refused.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::pgoutput::{self, Old, Sent, Tuple};
 use super::reader::{Reader, Value};
 use super::seen::Seen;
-use crate::change::{Event, RowBuilder, TableId};
+use crate::change::{Change, Event, RowBuilder, TableId};
 
 /// The transactions read and not sent on yet.
 pub(super) struct Stream {
@@ -27,6 +27,8 @@ pub(super) struct Stream {
     pub(super) seen_at: Option<Instant>,
     /// Everything committed up to here was read.
     pub(super) at: u64,
+    /// The bytes that one transaction may have.
+    most_bytes: usize,
 }
 
 /// Writes down what the open transaction does.
@@ -40,6 +42,7 @@ struct Writer {
 
 /// A transaction that has not come to its end.
 struct Open {
+    number: u32,
     /// What copies have seen of it already.
     seen_by: Vec<TableId>,
     events: Vec<Event>,
@@ -56,8 +59,8 @@ enum Relation {
 }
 
 impl Stream {
-    /// Everything committed up to `at` was read.
-    pub(super) fn new(at: u64) -> Stream {
+    /// Everything committed up to `at` was read; no transaction may have more than `most_bytes`.
+    pub(super) fn new(at: u64, most_bytes: usize) -> Stream {
         Stream {
             relations: HashMap::new(),
             writer: Writer::default(),
@@ -65,6 +68,7 @@ impl Stream {
             ready_bytes: 0,
             seen_at: None,
             at,
+            most_bytes,
         }
     }
 
@@ -76,13 +80,17 @@ impl Stream {
     /// A transaction begins; copies may have seen it.
     pub(super) fn begin<'c>(&mut self, number: u32, copied: impl Iterator<Item = (&'c TableId, &'c Seen)>) {
         let seen_by = copied.filter(|it| it.1.has(number)).map(|it| *it.0).collect();
-        self.writer.open = Some(Open { seen_by, events: Vec::new(), bytes: 0, seen_at: Instant::now() });
+        self.writer.open = Some(Open { number, seen_by, events: Vec::new(), bytes: 0, seen_at: Instant::now() });
     }
 
     /// It has committed; everything up to `end` was read.
     pub(super) fn commit(&mut self, end: u64) {
         if let Some(open) = self.writer.open.take() {
-            self.ready.extend(open.events);
+            if self.ready.is_empty() {
+                self.ready = open.events;
+            } else {
+                self.ready.extend(open.events);
+            }
             self.ready_bytes += open.bytes;
             self.seen_at = Some(open.seen_at);
         }
@@ -119,7 +127,7 @@ impl Stream {
             }
             Sent::Truncate { tables } => tables
                 .into_iter()
-                .try_for_each(|it| self.each(layout, it, |it, reader, _| it.push(Event::emptied(reader.table), 0))),
+                .try_for_each(|it| self.each(layout, it, |it, reader, _| it.push(Event::emptied(reader.table)))),
             Sent::Other => Ok(()),
         }
     }
@@ -144,7 +152,13 @@ impl Stream {
                 Err(column) => misfits.push((reader.table, column.clone())),
             }
         }
-        if misfits.is_empty() { Ok(()) } else { Err(Misread::Misfit(misfits)) }
+        if !misfits.is_empty() {
+            return Err(Misread::Misfit(misfits));
+        }
+        match &self.writer.open {
+            Some(open) if open.bytes > self.most_bytes => Err(Misread::Fault(Fault::TooLarge(open.number))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -169,29 +183,36 @@ impl Writer {
             reader.key(|index| self::value(&old.values, places[index]), old_key);
             old_key != key
         });
-        let bytes = row.as_bytes().len();
         if moved && row.is_partial() {
             let event = Event::moved(reader.table, old_key, row);
-            self.push(event, bytes);
+            self.push(event);
             return;
         }
         if moved {
             let gone = Event::gone(reader.table, old_key);
-            self.push(gone, 0);
+            self.push(gone);
         }
-        self.push(Event::row(reader.table, row), bytes);
+        self.push(Event::row(reader.table, row));
     }
 
     fn delete(&mut self, reader: &Reader, places: &[usize], old: &Old<'_>) {
         reader.key(|index| value(&old.values, places[index]), &mut self.key);
         let gone = Event::gone(reader.table, &self.key);
-        self.push(gone, 0);
+        self.push(gone);
     }
 
-    fn push(&mut self, event: Event, bytes: usize) {
+    fn push(&mut self, event: Event) {
         let open = self.open.as_mut().expect("changes come inside a transaction");
+        open.bytes += size_of::<Event>() + row_bytes(&event);
         open.events.push(event);
-        open.bytes += bytes;
+    }
+}
+
+fn row_bytes(event: &Event) -> usize {
+    match &event.change {
+        Change::Row(row) => row.as_bytes().len(),
+        Change::Moved(moved) => moved.from.len() + moved.row.as_bytes().len(),
+        Change::Emptied => 0,
     }
 }
 

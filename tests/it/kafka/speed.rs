@@ -2,13 +2,13 @@
 //! A measurement, so it is run when asked for:
 //! `cargo test --release --features kafka --test it kafka::speed -- --ignored --nocapture`.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::super::support::spent::cpu;
 use super::stand::*;
 
 const PARTITIONS: i32 = 8;
@@ -38,18 +38,6 @@ fn send_all(stand: &Stand, round: i64) -> u64 {
         }
     }
     count
-}
-
-/// CPU time by the names of threads.
-fn cpu() -> BTreeMap<String, Duration> {
-    let mut times = BTreeMap::new();
-    for task in std::fs::read_dir("/proc/self/task").expect("readable").flatten() {
-        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else { continue };
-        let (name, rest) = stat.split_once('(').and_then(|it| it.1.rsplit_once(')')).expect("a name in parentheses");
-        let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<u64>().ok()).sum();
-        *times.entry(name.to_string()).or_default() += Duration::from_millis(10 * ticks);
-    }
-    times
 }
 
 #[test]

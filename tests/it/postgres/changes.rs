@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::super::support::{Server, http};
+use super::faults::{wait_for_words, with_options};
 use super::{Shop, wait_for};
 
 /// Texts that are stored out of line, and do not shrink when they are compressed.
@@ -99,6 +100,31 @@ fn transactions_come_whole_or_not_at_all() {
         "SET logical_decoding_work_mem = '64kB'; BEGIN;
          INSERT INTO moves (amount) SELECT 1 FROM generate_series(1, 50000); UPDATE accounts SET balance = balance + 1; COMMIT",
     );
+    shop.compare(&server, &views);
+}
+
+#[test]
+fn a_transaction_that_is_too_large_is_named_and_waits() {
+    let declared = "CREATE TABLE moves FROM shop TABLE 'moves';
+         CREATE MATERIALIZED VIEW moved AS SELECT count(*) AS n, sum(amount) AS amount FROM moves;";
+    let views = [("moved", "SELECT count(*) AS n, sum(amount) AS amount FROM moves")];
+    let mut shop = Shop::new(
+        "toolarge",
+        "CREATE TABLE moves (id int PRIMARY KEY, amount int); INSERT INTO moves SELECT n, n FROM generate_series(1, 10) n",
+    );
+    with_options(&mut shop, &[("transaction.max.mb", "1")]);
+    let mut server = shop.serve(declared);
+    shop.owner.execute("INSERT INTO moves SELECT n, n FROM generate_series(11, 1000) n");
+    shop.owner.execute("BEGIN; INSERT INTO moves SELECT n, n FROM generate_series(1001, 50000) n; ROLLBACK");
+    shop.compare(&server, &views);
+    shop.owner
+        .execute("INSERT INTO moves SELECT n, 1 FROM generate_series(1001, 50000) n; DELETE FROM moves WHERE id < 9");
+    wait_for_words(&mut server, "raise the option transaction.max.mb");
+    let answer = http::sql(server.address, "SELECT n FROM moved").expect("answer");
+    assert_eq!(answer.json()["rows"], json!([[1000]]), "a part of a transaction was applied");
+    with_options(&mut shop, &[("transaction.max.mb", "64")]);
+    assert_eq!(server.terminate(), Some(0));
+    let server = shop.serve(declared);
     shop.compare(&server, &views);
 }
 

@@ -1,7 +1,9 @@
 //! What is in the way is named, with what to do, and goes on when it is mended.
 
+use std::time::Instant;
+
 use super::super::support::postgres::Server as Postgres;
-use super::super::support::{Server, http};
+use super::super::support::{PATIENCE, Server, http};
 use super::Shop;
 
 const ITEMS: &str = "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a'), (2, 'b');";
@@ -10,12 +12,12 @@ CREATE MATERIALIZED VIEW names AS SELECT id, name FROM items;";
 const NAMES: &[(&str, &str)] = &[("names", "SELECT id, name FROM items")];
 
 /// Waits until the server says that it is not ready because of this.
-fn wait_for_words(server: &mut Server, words: &str) {
+pub(super) fn wait_for_words(server: &mut Server, words: &str) {
     server.wait_for("/readyz", |answer| answer.status == 503 && answer.body.contains(words));
 }
 
 /// A site whose source has these options besides the database's.
-fn with_options(shop: &mut Shop, options: &[(&str, &str)]) {
+pub(super) fn with_options(shop: &mut Shop, options: &[(&str, &str)]) {
     let kept =
         shop.options.split(", ").filter(|it| !options.iter().any(|(name, _)| it.starts_with(&format!("{name} ="))));
     let mut all: Vec<String> = kept.map(str::to_string).collect();
@@ -36,7 +38,7 @@ fn who_may_not_is_told_what_to_do() {
         (&[("user", "nobody")], "check the options user and password"),
         (&[("user", "plain")], "ALTER ROLE \\\"plain\\\" REPLICATION"),
         (&[("user", "reader"), ("database", "nowhere")], "check the option database"),
-        (&[("user", "reader"), ("sslmode", "require")], "see the option sslmode"),
+        (&[("user", "reader"), ("sslmode", "require")], "the option sslmode asks for it"),
         (&[("user", "reader")], "GRANT SELECT"),
     ] {
         shop.options = usual.clone();
@@ -187,9 +189,88 @@ fn an_idle_database_holds_nothing_back() {
     other.execute("CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 1000)");
     let end = other.query("SELECT pg_current_wal_flush_lsn()").expect("a place").rows[0][0].clone().expect("a place");
     let confirmed = format!("SELECT confirmed_flush_lsn >= '{end}' FROM pg_replication_slots WHERE slot_name = 'idle'");
-    let deadline = std::time::Instant::now() + super::super::support::PATIENCE;
-    while other.query(&confirmed).expect("slot").rows[0][0].as_deref() != Some("t") {
-        assert!(std::time::Instant::now() < deadline, "the slot stands still: {}", server.log());
+    let mut is_true = |sql: &str| other.query(sql).expect("slot").rows[0][0].as_deref() == Some("t");
+    wait_until(|| is_true(&confirmed), &server);
+    // The log itself goes, too.
+    is_true(
+        "SELECT sum(length(pg_logical_emit_message(false, '', repeat('x', 16000000))::text)) > 0 FROM generate_series(1, 4)",
+    );
+    let kept = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) < 16000000 FROM pg_replication_slots";
+    let mut other = postgres.session("postgres");
+    wait_until(
+        || {
+            other.execute("CHECKPOINT");
+            is_true(kept)
+        },
+        &server,
+    );
+}
+
+fn wait_until(mut found: impl FnMut() -> bool, server: &Server) {
+    let deadline = Instant::now() + PATIENCE;
+    while !found() {
+        assert!(Instant::now() < deadline, "it did not come to that:\n{}", server.log());
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+}
+
+/// A transaction that nobody ends holds up the slot, and then the server's log.
+#[test]
+fn what_an_open_transaction_holds_up_is_told() {
+    let postgres = Postgres::own(&["wal_level=logical"]);
+    let mut shop = Shop::of(&postgres, "open", ITEMS);
+    with_options(&mut shop, &[("slot.warn.mb", "20")]);
+    let mut other = postgres.session("open");
+    other.execute("BEGIN; INSERT INTO items VALUES (3, 'c')");
+    shop.declare(DECLARED);
+    let mut server = shop.site.serve();
+    wait_until(|| server.log().contains("once all transactions have ended"), &server);
+    other.execute("COMMIT");
+    server.wait_ready();
+    shop.compare(&server, NAMES);
+    other.execute("BEGIN; INSERT INTO items VALUES (4, 'd')");
+    for _ in 0..3 {
+        shop.owner.execute("SELECT pg_logical_emit_message(false, '', repeat('x', 16000000))");
+    }
+    wait_until(|| server.log().contains("has no limit for it"), &server);
+    shop.owner.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '64MB'");
+    shop.owner.execute("SELECT pg_reload_conf()");
+    wait_until(|| server.log().contains("gives the slot up when"), &server);
+    other.execute("COMMIT");
+    wait_until(
+        || {
+            other.execute("CHECKPOINT");
+            server.log().contains("no longer keeps much")
+        },
+        &server,
+    );
+    shop.compare(&server, NAMES);
+}
+
+/// The engine asks about tables between two epochs, and a network may take long to say nothing.
+#[test]
+fn a_server_that_says_nothing_holds_up_nobody_else() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("address").port();
+    let site = super::Site::new();
+    let notes = site.service("notes.db");
+    notes.execute_batch("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)").expect("table");
+    site.install_capture("notes.db");
+    site.write_views(&format!(
+        "CREATE SOURCE away WITH (connector = 'postgres', host = '127.0.0.1', port = {port}, user = 'u', database = 'd');
+         CREATE TABLE items FROM away TABLE 'items';
+         CREATE SOURCE desk WITH (connector = 'sqlite', path = 'notes.db');
+         CREATE TABLE notes FROM desk TABLE 'notes';
+         CREATE MATERIALIZED VIEW texts AS SELECT text, count(*) AS n FROM notes GROUP BY text;"
+    ));
+    let mut server = site.serve();
+    server.wait_for("/v1/views/texts?limit=1", |answer| answer.status == 200);
+    for number in 0..200 {
+        notes.execute("INSERT INTO notes (text) VALUES ('x')", []).expect("a note");
+        let place: i64 = notes.query_row("SELECT max(id) FROM _vantage_changes", [], |row| row.get(0)).expect("log");
+        let headers = [("vantage-after", &*format!("desk@{place}")), ("vantage-timeout-ms", "8000")];
+        let answer = http::get(server.address, "/v1/views/texts?limit=1", &headers).expect("answer");
+        assert_eq!(answer.status, 200, "{number}: {}\n{}", answer.body, server.log());
+    }
+    wait_for_words(&mut server, "does not answer");
 }

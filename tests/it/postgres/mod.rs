@@ -4,7 +4,9 @@
 mod changes;
 mod faults;
 mod random;
+mod speed;
 mod tables;
+mod tls;
 
 use super::differential::judge::{Answered, difference};
 use super::support::postgres::{Server as Postgres, Session};

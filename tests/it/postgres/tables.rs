@@ -148,6 +148,7 @@ fn tables_that_cannot_be_followed_are_refused_by_name() {
     for (table, columns, words) in [
         ("keyless", "", "ADD PRIMARY KEY"),
         ("keyless_full", "", "REPLICA IDENTITY USING INDEX"),
+        ("keyless_full", "", "ADD COLUMN row_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
         ("nothing", "", "REPLICA IDENTITY NOTHING"),
         ("later", "", "ADD PRIMARY KEY"),
         ("unlogged", "", "SET LOGGED"),
@@ -168,4 +169,24 @@ fn tables_that_cannot_be_followed_are_refused_by_name() {
     shop.compare(&server, &[("v", "SELECT a, b FROM whole")]);
     let published = shop.owner.query("SELECT tablename FROM pg_publication_tables").expect("tables").rows;
     assert_eq!(published, [[Some("whole".to_string())]]);
+}
+
+/// What is advised where rows are not unique.
+#[test]
+fn equal_rows_that_are_numbered_are_followed() {
+    let mut shop = Shop::new(
+        "numbered",
+        "CREATE TABLE visits (page text); INSERT INTO visits VALUES ('a'), ('a'), ('b');
+         ALTER TABLE visits ADD COLUMN row_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;",
+    );
+    let server = shop.serve(
+        "CREATE TABLE visits (page text) FROM shop TABLE 'visits';
+         CREATE MATERIALIZED VIEW pages AS SELECT page, count(*) AS n FROM visits GROUP BY page;",
+    );
+    let views = [("pages", "SELECT page, count(*) AS n FROM visits GROUP BY page")];
+    shop.compare(&server, &views);
+    shop.owner.execute(
+        "INSERT INTO visits VALUES ('b'), ('a'); DELETE FROM visits WHERE ctid = (SELECT min(ctid) FROM visits WHERE page = 'a')",
+    );
+    shop.compare(&server, &views);
 }

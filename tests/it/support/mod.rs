@@ -3,6 +3,8 @@
 
 pub(crate) mod http;
 pub(crate) mod postgres;
+#[cfg(any(feature = "kafka", feature = "postgres"))]
+pub(crate) mod spent;
 pub(crate) mod stalls;
 
 use std::net::{SocketAddr, TcpListener};
