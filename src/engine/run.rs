@@ -20,7 +20,7 @@ use super::report::{Reporter, unready};
 use super::revise::Reviser;
 use super::view::View;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Position, Schema, TableId};
+use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, Sources, TableSpec};
 use crate::store::{Board, Epoch, StoreError};
@@ -306,27 +306,25 @@ impl Runner {
     }
 
     fn digest(&mut self, core: &mut Core, arrived: Vec<Message>) -> Result<(), EngineError> {
-        let mut batches: Vec<Batch> = Vec::new();
         let mut current = HashMap::new();
-        for message in arrived {
-            match message {
-                Message::Batch(batch) => batches.push(batch),
-                Message::Health(source, health) => {
+        for turn in turns(arrived) {
+            match turn {
+                Turn::Apply(batches) => {
+                    core.apply(batches)?;
+                    self.unsynced.get_or_insert_with(Instant::now);
+                }
+                Turn::Health(source, health) => {
                     self.reporter.set_health(source, health);
                     core.refresh_states();
                 }
-                Message::Halted(source, halted) => {
+                Turn::Halted(source, halted) => {
                     self.reporter.log_halted(&core.catalog, source, &halted);
                     core.set_halted(source, halted);
                 }
-                Message::Current(source, instant) => {
+                Turn::Current(source, instant) => {
                     current.insert(source, instant);
                 }
             }
-        }
-        if !batches.is_empty() {
-            core.apply(batches)?;
-            self.unsynced.get_or_insert_with(Instant::now);
         }
         // Only now is everything that was sent before a `Current` message published.
         for (source, instant) in current {
@@ -363,7 +361,7 @@ impl Runner {
                 for epoch in &requests {
                     syncer.sync().map_err(|error| error.to_string())?;
                     for (name, durable) in names.iter().zip(&durable) {
-                        let position = epoch.positions().get(name).map(|it| Position::clone(it));
+                        let position = epoch.positions().get(name.as_str()).map(|it| Position::clone(it));
                         *durable.lock().unwrap_or_else(|it| it.into_inner()) = position;
                     }
                 }
@@ -374,6 +372,46 @@ impl Runner {
             }
         })
     }
+}
+
+/// What is done about messages, one after the other.
+#[derive(Debug)]
+enum Turn {
+    /// Batches that become one epoch.
+    Apply(Vec<Batch>),
+    Health(usize, SourceHealth),
+    Halted(usize, Vec<(TableId, String)>),
+    Current(usize, Instant),
+}
+
+/// What a source tells of itself is shown only when everything it sent before is applied: who reads that a source is
+/// followed finds what it has copied.
+fn turns(messages: Vec<Message>) -> Vec<Turn> {
+    let mut turns: Vec<Turn> = Vec::new();
+    let mut batches = Vec::new();
+    for message in messages {
+        let said = match message {
+            Message::Batch(batch) => {
+                batches.push(batch);
+                continue;
+            }
+            // It is looked at after all batches, and comes too often to end an epoch.
+            Message::Current(source, instant) => {
+                turns.push(Turn::Current(source, instant));
+                continue;
+            }
+            Message::Health(source, health) => Turn::Health(source, health),
+            Message::Halted(source, halted) => Turn::Halted(source, halted),
+        };
+        if !batches.is_empty() {
+            turns.push(Turn::Apply(std::mem::take(&mut batches)));
+        }
+        turns.push(said);
+    }
+    if !batches.is_empty() {
+        turns.push(Turn::Apply(batches));
+    }
+    turns
 }
 
 fn internal_error(panic: &(dyn Any + Send)) -> String {
@@ -390,4 +428,41 @@ fn events_of(message: &Message) -> usize {
 fn unix_us(instant: Instant) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.saturating_sub(instant.elapsed()).as_micros() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Phase;
+
+    fn batch(source: usize) -> Message {
+        let (events, covers, seen_at) = (Vec::new(), Arc::default(), Instant::now());
+        Message::Batch(Batch {
+            source,
+            events,
+            position: Position::default(),
+            phase: Phase::Streaming,
+            covers,
+            seen_at,
+        })
+    }
+
+    #[test]
+    fn what_was_sent_before_a_source_tells_of_itself_is_applied_first() {
+        let healthy = |source| Message::Health(source, SourceHealth::Streaming);
+        let halted = Message::Halted(0, Vec::new());
+        let current = Message::Current(1, Instant::now());
+        let messages = vec![batch(0), current, batch(1), healthy(0), healthy(1), batch(0), halted, batch(1)];
+        let shown: Vec<String> = turns(messages)
+            .iter()
+            .map(|turn| match turn {
+                Turn::Apply(batches) => format!("apply {:?}", batches.iter().map(|it| it.source).collect::<Vec<_>>()),
+                Turn::Health(source, _) => format!("health {source}"),
+                Turn::Halted(source, _) => format!("halted {source}"),
+                Turn::Current(source, _) => format!("current {source}"),
+            })
+            .collect();
+        let expected = ["current 1", "apply [0, 1]", "health 0", "health 1", "apply [0]", "halted 0", "apply [1]"];
+        assert_eq!(shown, expected);
+    }
 }
