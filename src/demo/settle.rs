@@ -66,7 +66,7 @@ pub fn settle(
             newest_change(&path).map_err(|error| SettleError::Sqlite { source_name: source.name.clone(), error })?;
         loop {
             published.borrow_and_update();
-            let at = board.epoch().positions().get(&source.name).map_or(0, |position| position.only().at);
+            let at = board.epoch().positions().get(source.name.as_str()).map_or(0, |position| position.only().at);
             if at >= wanted {
                 break;
             }

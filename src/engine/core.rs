@@ -360,7 +360,7 @@ impl Core {
 
     /// How far this source was read; `None` before that.
     pub fn position(&self, source: usize) -> Option<Position> {
-        self.store.epoch().positions().get(&self.catalog.sources[source].name).map(|it| Position::clone(it))
+        self.store.epoch().positions().get(self.catalog.sources[source].name.as_str()).map(|it| Position::clone(it))
     }
 
     /// Whether all changes of a table up to its source's position are held. Else it has to be copied.

@@ -61,7 +61,7 @@ impl Core {
     fn positions_below(&self, node: NodeId) -> BTreeMap<String, Position> {
         let epoch = self.store.epoch();
         let names = self.below[node.0].iter().map(|it| &self.catalog.sources[self.catalog.tables[it.0].source].name);
-        names.filter_map(|it| Some((it.clone(), Position::clone(epoch.positions().get(it)?)))).collect()
+        names.filter_map(|it| Some((it.clone(), Position::clone(epoch.positions().get(it.as_str())?)))).collect()
     }
 
     /// Whether a stored node would be computed from two states of one source: it reads a table that is not covered, and

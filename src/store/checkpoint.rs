@@ -3,7 +3,6 @@
 //! Order is what makes it safe. The file is taken in all or nothing and survives a power loss before anything of
 //! the journal is forgotten; a crash in between leaves journal entries that recovery recognises as contained.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,11 +11,10 @@ use std::time::{Duration, Instant};
 
 use rocksdb::SstFileWriter;
 
-use crate::change::Position;
-
 use super::arena::Arena;
 use super::base::Base;
 use super::database::Database;
+use super::epoch::Positions;
 use super::error::StoreError;
 use super::log;
 use super::meta::{CheckpointNote, META, encode_checkpoint, encode_positions};
@@ -32,7 +30,7 @@ pub(super) struct Frozen {
     pub(super) runs: Vec<Arc<Run>>,
     pub(super) epoch: u64,
     pub(super) incarnation: u64,
-    pub(super) positions: Arc<BTreeMap<String, Arc<Position>>>,
+    pub(super) positions: Arc<Positions>,
 }
 
 /// How a checkpoint went.

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::change::{Position, RelationId, Row};
+use crate::change::{RelationId, Row};
 
 use super::arena::{Appender, Arena};
 use super::base::Base;
 use super::checkpoint::{Checkpointer, Frozen};
 use super::database::{Database, StoreOptions};
 use super::durability::{Durability, Syncer};
-use super::epoch::Epoch;
+use super::epoch::{Epoch, Positions};
 use super::error::StoreError;
 use super::journal::{Commit, encode};
 use super::log::{Log, frame};
@@ -45,7 +45,7 @@ pub struct Store {
     retired: Vec<Arc<Arena>>,
     /// How many of the oldest runs the checkpoint under way takes; they are left as they are.
     frozen: usize,
-    positions: Arc<BTreeMap<String, Arc<Position>>>,
+    positions: Arc<Positions>,
     meta: BTreeMap<String, Vec<u8>>,
     epoch: Arc<Epoch>,
     /// Rows (an epoch without any counts as one) and bytes journaled since runs were last frozen.

@@ -15,12 +15,15 @@ use super::range::KeyRange;
 use super::run::{Run, head_of};
 use super::scan::scan;
 
+/// By source name, how far it is held. An epoch shares what did not move with the one before.
+pub type Positions = BTreeMap<Arc<str>, Arc<Position>>;
+
 /// One epoch as readers see it. Cheap to hold; holding it keeps its rows alive.
 #[derive(Debug, Default)]
 pub struct Epoch {
     number: u64,
     incarnation: u64,
-    positions: Arc<BTreeMap<String, Arc<Position>>>,
+    positions: Arc<Positions>,
     runs: Vec<Arc<Run>>,
     base: Option<Arc<Base>>,
 }
@@ -37,7 +40,7 @@ impl Epoch {
     }
 
     /// By source name, how far it is included.
-    pub fn positions(&self) -> &BTreeMap<String, Arc<Position>> {
+    pub fn positions(&self) -> &Positions {
         &self.positions
     }
 
@@ -87,14 +90,14 @@ impl Epoch {
     pub fn for_tests(number: u64, positions: BTreeMap<String, Position>, rows: Vec<(RelationId, Row)>) -> Epoch {
         let mut appender = Appender::new();
         rows.into_iter().for_each(|(relation, row)| appender.push(relation, row));
-        let positions = positions.into_iter().map(|(name, it)| (name, Arc::new(it))).collect();
+        let positions = positions.into_iter().map(|(name, it)| (name.into(), Arc::new(it))).collect();
         Epoch::new(number, 1, Arc::new(positions), vec![Arc::new(appender.run())], None)
     }
 
     pub(super) fn new(
         number: u64,
         incarnation: u64,
-        positions: Arc<BTreeMap<String, Arc<Position>>>,
+        positions: Arc<Positions>,
         runs: Vec<Arc<Run>>,
         base: Option<Arc<Base>>,
     ) -> Epoch {

@@ -18,6 +18,7 @@ use crate::change::{DataType, Datum, Position, RelationId, Row, RowBuilder};
 
 use super::base::Base;
 use super::database::Database;
+use super::epoch::Positions;
 use super::error::StoreError;
 use super::range::{KeyRange, stored_key};
 
@@ -41,8 +42,8 @@ pub(super) fn encode_checkpoint(note: CheckpointNote) -> Result<(Vec<u8>, Vec<u8
 }
 
 /// The key and value that note the positions; they come behind every entry of relation 0 and before all others.
-pub(super) fn encode_positions(positions: &BTreeMap<String, Arc<Position>>) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    let positions: BTreeMap<&String, &Position> = positions.iter().map(|(name, it)| (name, &**it)).collect();
+pub(super) fn encode_positions(positions: &Positions) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let positions: BTreeMap<&str, &Position> = positions.iter().map(|(name, it)| (&**name, &**it)).collect();
     Ok((stored_key(META, POSITIONS), encode(&positions)?))
 }
 
@@ -52,9 +53,9 @@ pub(super) fn read_checkpoint(database: &Database) -> Result<Option<CheckpointNo
 }
 
 /// The positions as of the checkpoint.
-pub(super) fn read_positions(database: &Database) -> Result<BTreeMap<String, Arc<Position>>, StoreError> {
+pub(super) fn read_positions(database: &Database) -> Result<Positions, StoreError> {
     let positions: BTreeMap<String, Position> = read(database, POSITIONS)?.unwrap_or_default();
-    Ok(positions.into_iter().map(|(name, it)| (name, Arc::new(it))).collect())
+    Ok(positions.into_iter().map(|(name, it)| (name.into(), Arc::new(it))).collect())
 }
 
 /// The engine's notes as of the checkpoint.
@@ -87,10 +88,20 @@ pub(super) fn note_row(name: &str, value: Option<&[u8]>) -> Row {
 }
 
 /// Replaces the positions that moved, without touching what readers hold.
-pub(super) fn move_positions(positions: &mut Arc<BTreeMap<String, Arc<Position>>>, moved: Vec<(String, Position)>) {
-    if !moved.is_empty() {
-        // Who holds the epoch before keeps its map; the positions in it are shared.
-        Arc::make_mut(positions).extend(moved.into_iter().map(|(name, it)| (name, Arc::new(it))));
+pub(super) fn move_positions(positions: &mut Arc<Positions>, moved: Vec<(String, Position)>) {
+    if moved.is_empty() {
+        return;
+    }
+    // Who holds the epoch before keeps its map; the names and positions in it are shared.
+    let positions = Arc::make_mut(positions);
+    for (name, position) in moved {
+        let position = Arc::new(position);
+        match positions.get_mut(name.as_str()) {
+            Some(known) => *known = position,
+            None => {
+                positions.insert(name.into(), position);
+            }
+        }
     }
 }
 

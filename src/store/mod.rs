@@ -33,7 +33,7 @@ pub use board::{Board, RelationState, SharedState, SourceStatus, Unplanned};
 pub use commit::Store;
 pub use database::StoreOptions;
 pub use durability::Syncer;
-pub use epoch::Epoch;
+pub use epoch::{Epoch, Positions};
 pub use error::StoreError;
 pub use journal::Commit;
 pub use range::KeyRange;

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::change::Position;
-
 use super::arena::Appender;
 use super::base::Base;
 use super::database::{Database, StoreOptions};
 use super::directory::{Directory, LastUse, boot};
+use super::epoch::Positions;
 use super::error::StoreError;
 use super::journal::{Commit, Entry, decode};
 use super::log::{self, Damage, Log};
@@ -31,7 +30,7 @@ pub(super) struct Recovered {
     pub(super) base: Arc<Base>,
     pub(super) epoch: u64,
     pub(super) incarnation: u64,
-    pub(super) positions: Arc<BTreeMap<String, Arc<Position>>>,
+    pub(super) positions: Arc<Positions>,
     pub(super) meta: BTreeMap<String, Vec<u8>>,
     pub(super) runs: Vec<Arc<Run>>,
     pub(super) appender: Appender,
@@ -121,7 +120,7 @@ struct Redo {
     epoch: u64,
     checkpoint: u64,
     incarnation: u64,
-    positions: BTreeMap<String, Arc<Position>>,
+    positions: Positions,
     meta: BTreeMap<String, Vec<u8>>,
     runs: Vec<Arc<Run>>,
     /// Gathers the rows of the next run.
@@ -131,7 +130,7 @@ struct Redo {
 }
 
 impl Redo {
-    fn new(epoch: u64, positions: BTreeMap<String, Arc<Position>>, meta: BTreeMap<String, Vec<u8>>) -> Redo {
+    fn new(epoch: u64, positions: Positions, meta: BTreeMap<String, Vec<u8>>) -> Redo {
         Redo {
             epoch,
             checkpoint: epoch,
@@ -159,7 +158,7 @@ impl Redo {
         self.incarnation = incarnation;
         self.rows += rows.len().max(1);
         self.bytes += bytes.len();
-        self.positions.extend(positions.into_iter().map(|(name, it)| (name, Arc::new(it))));
+        self.positions.extend(positions.into_iter().map(|(name, it)| (name.into(), Arc::new(it))));
         rows.into_iter().for_each(|(relation, row)| self.appender.push(relation, row));
         for (name, value) in meta {
             self.appender.push(META, note_row(&name, value.as_deref()));

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::super::{Commit, Epoch, KeyRange, Store};
+use super::super::{Commit, Epoch, KeyRange, Positions, Store};
 use super::row;
 use crate::change::{Position, RelationId, Row};
 
@@ -19,7 +19,7 @@ const RELATIONS: u32 = 3;
 pub(super) struct Model {
     number: u64,
     rows: BTreeMap<(RelationId, Vec<u8>), Row>,
-    positions: BTreeMap<String, Arc<Position>>,
+    positions: Positions,
     meta: BTreeMap<String, Vec<u8>>,
 }
 
@@ -69,7 +69,7 @@ impl Model {
                 self.rows.insert(key, row.clone());
             }
         }
-        self.positions.extend(commit.positions.iter().map(|(name, it)| (name.clone(), Arc::new(it.clone()))));
+        self.positions.extend(commit.positions.iter().map(|(name, it)| (name.as_str().into(), Arc::new(it.clone()))));
         for (name, value) in &commit.meta {
             match value {
                 Some(value) => self.meta.insert(name.clone(), value.clone()),
