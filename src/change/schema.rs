@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::data_type::{DataType, Datum};
 use super::key::{Collation, KeyColumn, encode_datum, encode_key};
-use super::row::Row;
 
 /// The number under which a stored relation's rows lie in the store; 0 is the store's own meta relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,22 +87,6 @@ impl Schema {
     /// The type of column `index`.
     pub fn data_type(&self, index: usize) -> DataType {
         self.columns[index].data_type
-    }
-
-    /// The error of a row of which it cannot be computed whether it belongs to the relation: it stands in every column
-    /// but the key's, and in these where there are no others. In a single column beside the key an error may as well be
-    /// that column's own, so nothing is said of such a row.
-    pub fn undecided<'r>(&self, row: &'r Row) -> Option<&'r str> {
-        if !row.has_errors() {
-            return None;
-        }
-        let is_key = |column: usize| self.key.iter().any(|it| it.column == column);
-        let only_keys = (0..self.visible).all(is_key);
-        let telling = (0..self.visible).filter(|column| only_keys || !is_key(*column));
-        let mut cells = telling.map(|column| row.get(column, self.data_type(column))).peekable();
-        let Some(Datum::Error(message)) = cells.next() else { return None };
-        let tells = only_keys || cells.peek().is_some();
-        (tells && cells.all(|it| it == Datum::Error(message))).then_some(message)
     }
 
     /// Appends the encoded unique key of the row whose cell `i` is `cell(i)` to `out`.

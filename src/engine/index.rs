@@ -42,6 +42,7 @@ impl IndexWriter {
         for &column in &self.plan.include {
             self.builder.push(cell(column), schema.data_type(column));
         }
+        row.undecided().into_iter().for_each(|reason| self.builder.mark_undecided(reason));
         self.builder.finish(&self.key)
     }
 }

@@ -328,7 +328,8 @@ impl Page {
     fn has_error(&self, row: &Row) -> bool {
         let ordering = self.query.order.iter().map(|it| it.column);
         let mut needed = self.query.select.iter().map(|it| it.column).chain(ordering);
-        row.has_errors() && needed.any(|column| matches!(self.cell(row, column), Datum::Error(_)))
+        row.undecided().is_some()
+            || row.has_errors() && needed.any(|column| matches!(self.cell(row, column), Datum::Error(_)))
     }
 
     /// The row's place in the order asked for, completed by its key. An error stands between the values and NULL, as it
@@ -355,10 +356,12 @@ impl Page {
     }
 
     fn error(&self, row: &Row, column: usize, message: &str) -> Problem {
-        match self.path.base_row(&self.epoch, &self.served, row) {
-            Ok(row) => self.served.error_cell(&row, column, message),
-            Err(problem) => problem.into(),
-        }
+        self.problem(row, |row| self.served.error_cell(row, column, message))
+    }
+
+    /// What is wrong with the row of the relation that `row`, perhaps an entry of an index, stands for.
+    fn problem(&self, row: &Row, wrong: impl FnOnce(&Row) -> Problem) -> Problem {
+        self.path.base_row(&self.epoch, &self.served, row).map_or_else(Problem::from, |row| wrong(&row))
     }
 
     fn cell<'r>(&self, row: &'r Row, column: usize) -> Datum<'r> {
@@ -367,6 +370,9 @@ impl Page {
 
     /// Appends a row of the answer. Where it stands must be known, so an error in the order is one of the answer.
     fn write(&self, row: &Row, is_first: bool, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if let Some(reason) = row.undecided() {
+            return Err(self.problem(row, |row| self.served.undecided_row(row, reason)));
+        }
         if row.has_errors() {
             for part in &self.query.order {
                 if let Datum::Error(message) = self.cell(row, part.column) {

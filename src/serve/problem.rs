@@ -74,6 +74,16 @@ impl Problem {
         .hint("leave the column out, or such rows with errors=skip; mend the row at its source, or declare the column so that its values fit")
     }
 
+    /// A row of which nobody knows whether it is there would be in the answer.
+    pub(crate) fn undecided_row(view: &str, row: &str, reason: &str) -> Problem {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "22000",
+            format!("whether \"{view}\" has a row for {row} could not be computed: {reason}"),
+        )
+        .hint("leave such rows out with errors=skip; mend the row at its source, or declare the column so that its values fit")
+    }
+
     pub(crate) fn timeout() -> Problem {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "57014", "the statement took too long and was cancelled")
     }

@@ -61,6 +61,7 @@ pub(crate) fn write_row(
     select: Option<&[Shown]>,
     out: &mut Vec<u8>,
 ) -> Result<(), Problem> {
+    served.check_decided(row)?;
     let mut before = b'{';
     let mut write = |shown: &Shown, out: &mut Vec<u8>| {
         out.push(before);

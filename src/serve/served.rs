@@ -147,6 +147,16 @@ impl Served {
         let name = &self.relation.schema.columns[column].name;
         Problem::error_cell(&self.relation.name, name, &self.which(row), message)
     }
+
+    /// The problem of reading a `row` that perhaps does not belong to the relation.
+    pub(crate) fn undecided_row(&self, row: &Row, reason: &str) -> Problem {
+        Problem::undecided_row(&self.relation.name, &self.which(row), reason)
+    }
+
+    /// Refuses to show such a row.
+    pub(crate) fn check_decided(&self, row: &Row) -> Result<(), Problem> {
+        row.undecided().map_or(Ok(()), |reason| Err(self.undecided_row(row, reason)))
+    }
 }
 
 /// How what is read stands to its sources.

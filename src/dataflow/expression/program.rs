@@ -43,22 +43,22 @@ pub(crate) struct RowProgram {
     carry: Option<usize>,
     /// The outputs that are computed even if the filter cannot be.
     is_key: Vec<bool>,
+    /// The inputs without whose rows there is no output row.
+    required: Vec<bool>,
 }
 
 impl RowProgram {
-    /// Prepares `program`, whose outputs are the columns of `schema`, over inputs with these schemas.
-    pub(crate) fn new(program: &Program, schema: &Schema, inputs: &[&Schema]) -> RowProgram {
+    /// Prepares `program`, whose outputs are the columns of `schema`, over inputs with these schemas; without a row of
+    /// those that are not `optional` there is no output row.
+    pub(crate) fn new(program: &Program, schema: &Schema, inputs: &[&Schema], optional: &[usize]) -> RowProgram {
         let types = schema.columns.iter().map(|it| it.data_type);
         let outputs: Vec<_> = program.outputs.iter().zip(types).map(|(it, to)| (prepare(it, to), to)).collect();
         let mut is_key = vec![false; outputs.len()];
         schema.key.iter().for_each(|it| is_key[it.column] = true);
-        if is_key[..schema.visible].iter().all(|it| *it) {
-            // There is no other column that could tell of a filter that fails.
-            is_key.fill(false);
-        }
         let carry = (0..inputs.len()).find(|input| carries(&outputs, schema, inputs[*input], *input));
         let key = schema.key.iter().map(|it| (it.column, *it, schema.columns[it.column].collation)).collect();
-        RowProgram { outputs, key, carry, is_key }
+        let required = (0..inputs.len()).map(|it| !optional.contains(&it)).collect();
+        RowProgram { outputs, key, carry, is_key, required }
     }
 
     /// The output row for the inputs in `scope`, or `None` when the filter drops them.
@@ -106,6 +106,11 @@ impl RowProgram {
             }
             Some(_) => return None,
         };
+        // Nobody knows whether there is a row that is made of one of which nobody knows that.
+        let failed = failed.or_else(|| self.undecided(scope).map(Failed::Row));
+        if let Some(Failed::Row(reason)) = failed {
+            scratch.builder.mark_undecided(reason);
+        }
         for (at, (output, data_type)) in self.outputs.iter().enumerate() {
             if let Some(failed) = &failed
                 && !self.is_key[at]
@@ -140,6 +145,14 @@ impl RowProgram {
             }
         };
         Some(scratch.builder.finish(carried.unwrap_or(&scratch.key)))
+    }
+
+    /// The error of the first required input that is undecided.
+    fn undecided<'s>(&self, scope: Scope<'s>) -> Option<&'s str> {
+        self.required.iter().zip(scope.inputs).find_map(|it| match it {
+            (true, Input::Row(row)) => row.undecided(),
+            _ => None,
+        })
     }
 
     /// Output `at`; an error that arose in it is told with the output's text, which is put into `text`.

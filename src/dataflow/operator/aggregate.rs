@@ -10,6 +10,9 @@ use crate::dataflow::arrangement::{Hashed, PROBES};
 use crate::dataflow::expression::{CallResults, Scope, evaluate_calls, explained, is_fresh};
 use crate::plan::{Aggregate as Function, AggregateFunction, Graph, NodeId, Program};
 
+/// Why nobody knows whether a group exists.
+const UNDECIDED_GROUP: &str = "of none of the group's rows could be computed whether it belongs there";
+
 /// A running aggregation.
 #[derive(Debug)]
 pub(crate) struct Aggregate {
@@ -37,6 +40,14 @@ struct Touch {
     end: u32,
     row: u32,
     insert: bool,
+}
+
+/// Of how many rows a group consists.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rows {
+    count: i64,
+    /// Of these, those of which nobody knows whether they belong to it.
+    undecided: i64,
 }
 
 /// The order in which rows of one group follow each other.
@@ -121,7 +132,7 @@ impl Aggregate {
         (self.groups == 0).then(|| {
             let program = Program::default();
             let work = Work { context, program: &program, functions, rows: &[], calls: CallResults::new() };
-            self.build(&work, &[], 0, &[])
+            self.build(&work, &[], Rows::default(), &[])
         })
     }
 
@@ -145,14 +156,16 @@ impl Aggregate {
 
     /// The delta of the group under `key`, whose row was `old`.
     fn group(&mut self, work: &Work<'_, '_>, touches: &[Touch], key: &[u8], old: Option<&Row>) -> Option<Delta> {
-        let mut count = self.read(work.functions, old);
+        let mut rows = self.read(work.functions, old);
         for touch in touches {
-            count += if touch.insert { 1 } else { -1 };
+            let sign = if touch.insert { 1 } else { -1 };
+            rows.count += sign;
             let row = touch.row as usize;
             let failed = match work.filter(row) {
                 Some(Datum::Error(message)) => Some(explained("WHERE", message)),
-                _ => work.undecided(row, self.input).map(Cow::Borrowed),
+                _ => work.undecided(row).map(Cow::Borrowed),
             };
+            rows.undecided += if failed.is_some() { sign } else { 0 };
             for (function, accumulator) in work.functions.iter().zip(&mut self.accumulators) {
                 let datum = match (&failed, function.argument) {
                     (Some(message), _) => Datum::Error(message),
@@ -162,26 +175,26 @@ impl Aggregate {
                 accumulator.update(function, datum, touch.insert);
             }
         }
-        let new = (count != 0 || self.groups == 0).then(|| self.build(work, key, count, touches));
+        let new = (rows.count != 0 || self.groups == 0).then(|| self.build(work, key, rows, touches));
         let changed = old != new.as_ref();
         changed.then(|| Delta { old: old.cloned(), new })
     }
 
-    /// Reads the accumulators from the group's row; the number of its rows.
-    fn read(&mut self, functions: &[Function], old: Option<&Row>) -> i64 {
+    /// Reads the accumulators from the group's row; the numbers of its rows.
+    fn read(&mut self, functions: &[Function], old: Option<&Row>) -> Rows {
         let state = old.map(|it| it.get(it.width() - 1, DataType::Bytes));
         let mut bytes = if let Some(Datum::Bytes(it)) = state { it } else { &[] };
-        let count = signed(&mut bytes).unwrap_or(0);
+        let [count, undecided] = [(); 2].map(|()| signed(&mut bytes).unwrap_or(0));
         for (function, accumulator) in functions.iter().zip(&mut self.accumulators) {
             if accumulator.decode(function, &mut bytes).is_none() {
                 accumulator.reset();
             }
         }
-        count
+        Rows { count, undecided }
     }
 
     /// The group's row from the accumulators.
-    fn build(&mut self, work: &Work<'_, '_>, key: &[u8], count: i64, touches: &[Touch]) -> Row {
+    fn build(&mut self, work: &Work<'_, '_>, key: &[u8], rows: Rows, touches: &[Touch]) -> Row {
         let schema = &work.context.graph.nodes[self.node.0].schema;
         // The representative is the row that stays, so that equal keys with different spellings settle on one.
         let of = touches.iter().rev().find(|it| it.insert).or(touches.first()).copied();
@@ -191,7 +204,7 @@ impl Aggregate {
         }
         for (at, function) in work.functions.iter().enumerate() {
             let accumulator = &self.accumulators[at];
-            let mut datum = accumulator.result(function, count, &mut self.text);
+            let mut datum = accumulator.result(function, rows.count, &mut self.text);
             if let (Datum::Null, Some((node, parts))) = (datum, &self.ordered[at]) {
                 self.state.clear();
                 for (column, (part, collation)) in parts.iter().enumerate() {
@@ -204,11 +217,16 @@ impl Aggregate {
             self.builder.push(datum, function.data_type);
         }
         self.state.clear();
-        put_signed(count, &mut self.state);
+        assert!((0..=rows.count).contains(&rows.undecided), "a group has no more undecided rows than rows: {rows:?}");
+        put_signed(rows.count, &mut self.state);
+        put_signed(rows.undecided, &mut self.state);
         for (function, accumulator) in work.functions.iter().zip(&self.accumulators) {
             accumulator.encode(function, &mut self.state);
         }
         self.builder.push(Datum::Bytes(&self.state), DataType::Bytes);
+        if rows.count > 0 && rows.undecided == rows.count && self.groups > 0 {
+            self.builder.mark_undecided(UNDECIDED_GROUP);
+        }
         self.builder.finish(key)
     }
 }
@@ -219,9 +237,9 @@ impl<'r> Work<'r, '_> {
     }
 
     /// The error of an input row that perhaps does not belong to its relation.
-    fn undecided(&self, row: usize, input: NodeId) -> Option<&str> {
+    fn undecided(&self, row: usize) -> Option<&str> {
         match &self.rows[row] {
-            Input::Row(it) => self.context.graph.nodes[input.0].schema.undecided(it),
+            Input::Row(it) => it.undecided(),
             _ => None,
         }
     }

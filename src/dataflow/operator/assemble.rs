@@ -68,9 +68,11 @@ impl Assemble {
             (theirs.column, source.data_type(theirs.column), *ours, schema.columns[ours.column].collation)
         };
         let schemas: Vec<_> = inputs.iter().map(|it| &graph.nodes[it.0].schema).collect();
+        let is_optional = |it: &usize| lookups[it - 1].kind != JoinKind::Inner;
+        let optional: Vec<usize> = (1..=lookups.len()).filter(is_optional).collect();
         Assemble {
             lookups: running,
-            rows: RowProgram::new(program, schema, &schemas),
+            rows: RowProgram::new(program, schema, &schemas, &optional),
             key: if same { Vec::new() } else { pairs().map(part).collect() },
             inputs,
             touched: Vec::new(),

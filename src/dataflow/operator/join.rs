@@ -79,7 +79,7 @@ impl Join {
             Term { steps: probes.iter().map(step).collect(), checks }
         };
         let terms = terms.iter().map(term).collect();
-        let rows = RowProgram::new(program, &graph.nodes[node.0].schema, &schemas);
+        let rows = RowProgram::new(program, &graph.nodes[node.0].schema, &schemas, &[]);
         Join { inputs: inputs.to_vec(), compared, terms, rows }
     }
 

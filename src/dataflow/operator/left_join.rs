@@ -40,7 +40,7 @@ impl LeftJoin {
             to_right: Access::new(graph, right, &rightward, &[left]),
             to_left: Access::new(graph, left, &leftward, &[right]),
             condition_calls: condition.is_some_and(has_call),
-            rows: RowProgram::new(program, &graph.nodes[node.0].schema, &schemas),
+            rows: RowProgram::new(program, &graph.nodes[node.0].schema, &schemas, &[1]),
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) struct Map {
 
 impl Map {
     pub(crate) fn new(program: &Program, schema: &Schema, input: &Schema) -> Map {
-        Map { rows: RowProgram::new(program, schema, &[input]) }
+        Map { rows: RowProgram::new(program, schema, &[input], &[]) }
     }
 
     /// Appends what `deltas` become.

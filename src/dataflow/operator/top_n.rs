@@ -118,6 +118,7 @@ impl TopN {
                     output.map_or(number, |column| row.get(column, data_type))
                 };
                 schema.encode_key(cell, &mut key);
+                row.undecided().into_iter().for_each(|reason| builder.mark_undecided(reason));
                 builder.finish(&key)
             })
             .collect();

@@ -105,6 +105,7 @@ impl Keyed {
         let answer = Rows::new(format, &statement.labels)?;
         answer.open(self.columns.iter().map(|column| schema.data_type(*column).sql_name()), &mut out);
         if let Some(row) = row {
+            self.served.check_decided(&row)?;
             answer.row(true, &mut out, |at, out| {
                 let column = self.columns[at];
                 let data_type = schema.data_type(column);

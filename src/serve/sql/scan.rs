@@ -194,13 +194,9 @@ impl Run {
         }
     }
 
-    /// Refuses to count a row that perhaps does not belong to the relation.
-    fn check_counted(&self, row: &Row) -> Result<()> {
-        let served = &self.scan.served;
-        match served.relation.schema.undecided(row) {
-            Some(message) => Err(external(served.error_cell(row, 0, message))),
-            None => Ok(()),
-        }
+    /// Refuses to show or count a row that perhaps does not belong to the relation.
+    fn check_decided(&self, row: &Row) -> Result<()> {
+        row.undecided().map_or(Ok(()), |reason| Err(self.problem(row, |served, row| served.undecided_row(row, reason))))
     }
 
     fn passes(&self, row: &Row) -> Result<bool> {
@@ -213,9 +209,7 @@ impl Run {
     }
 
     fn batch(&self, rows: &[Row]) -> Result<RecordBatch> {
-        if self.scan.projection.is_empty() && !self.scan.path.covering {
-            rows.iter().try_for_each(|row| self.check_counted(row))?;
-        }
+        rows.iter().try_for_each(|row| self.check_decided(row))?;
         let column = |column: &usize| {
             let cell = self.scan.path.cell(&self.scan.served, *column);
             columns::array(cell.data_type, rows.iter().map(|row| cell.of(row)))
@@ -227,10 +221,13 @@ impl Run {
     }
 
     fn error(&self, row: &Row, column: usize, message: &str) -> DataFusionError {
-        match self.scan.path.base_row(&self.epoch, &self.scan.served, row) {
-            Ok(row) => external(self.scan.served.error_cell(&row, column, message)),
-            Err(error) => external(error.into()),
-        }
+        self.problem(row, |served, row| served.error_cell(row, column, message))
+    }
+
+    /// What is wrong with the row of the relation that `row`, perhaps an entry of an index, stands for.
+    fn problem(&self, row: &Row, wrong: impl FnOnce(&Served, &Row) -> Problem) -> DataFusionError {
+        let Scan { path, served, .. } = &self.scan;
+        external(path.base_row(&self.epoch, served, row).map_or_else(Problem::from, |row| wrong(served, &row)))
     }
 }
 

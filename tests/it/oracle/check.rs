@@ -8,8 +8,9 @@ use vantage::store::{Epoch, KeyRange};
 
 use super::owner::date;
 
-/// The relation's rows as of `epoch`, printed and sorted.
-pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
+/// The relation's rows as of `epoch`, printed and sorted; if asked for with the word on it, also those of which nobody
+/// knows whether they are there.
+pub(super) fn served(epoch: &Epoch, relation: &Relation, marks: bool) -> Vec<String> {
     let rows = epoch.scan(relation.id, &KeyRange::all(), false, usize::MAX).expect("readable epoch");
     let print = |index: usize, row: &vantage::change::Row| match row.get(index, relation.schema.data_type(index)) {
         Datum::Null => "NULL".to_string(),
@@ -30,7 +31,9 @@ pub(super) fn served(epoch: &Epoch, relation: &Relation) -> Vec<String> {
         Datum::Bytes(it) => format!("{it:?}"),
     };
     let line = |row: &vantage::change::Row| {
-        (0..relation.schema.visible).map(|index| print(index, row)).collect::<Vec<_>>().join(" | ")
+        let mark = row.undecided().filter(|_| marks).map(|_| "undecided".to_string());
+        let cells = (0..relation.schema.visible).map(|index| print(index, row));
+        cells.chain(mark).collect::<Vec<_>>().join(" | ")
     };
     let mut lines: Vec<String> = rows.iter().map(line).collect();
     for index in &relation.indexes {

@@ -97,6 +97,11 @@ const REGRESSIONS: &[Regression] = &[
             ("sums", "SELECT g, sum(a / b) AS s, max(a / b) AS m, count(*) AS n FROM t GROUP BY g"),
             ("groups", "SELECT a / b AS q, count(*) AS n FROM t GROUP BY a / b"),
             ("above", "SELECT q + 1 AS r, coalesce(1, q) AS c FROM quotient"),
+            ("ids", "SELECT id FROM t WHERE a / b > 1"),
+            ("joined", "SELECT k.id AS id, t.g AS g FROM kept AS k JOIN t ON k.id = t.id"),
+            ("joined_groups", "SELECT g, count(*) AS n FROM joined GROUP BY g"),
+            ("each", "SELECT id, count(*) AS n FROM ids GROUP BY id"),
+            ("beside", "SELECT t.id AS id, t.g AS g, k.a AS a FROM t LEFT JOIN kept AS k ON k.id = t.id"),
         ],
         truths: &[
             (
@@ -109,7 +114,7 @@ const REGRESSIONS: &[Regression] = &[
             ),
             (
                 "kept",
-                "SELECT id, CASE WHEN b = 0 THEN 'error' ELSE a END FROM t WHERE a / b > 1 OR (a IS NOT NULL AND b = 0)",
+                "SELECT id, CASE WHEN b = 0 THEN 'error' ELSE a END AS a FROM t WHERE a / b > 1 OR (a IS NOT NULL AND b = 0)",
             ),
             (
                 "sums",
@@ -117,6 +122,13 @@ const REGRESSIONS: &[Regression] = &[
             ),
             ("groups", "SELECT q, count(*) FROM quotient GROUP BY q"),
             ("above", "SELECT CASE WHEN q = 'error' THEN q ELSE q + 1 END, 1 FROM quotient"),
+            ("ids", "SELECT id FROM kept"),
+            (
+                "joined",
+                "SELECT k.id, CASE WHEN k.a = 'error' THEN k.a ELSE t.g END AS g FROM kept AS k JOIN t ON k.id = t.id",
+            ),
+            ("joined_groups", "SELECT g, CASE WHEN g = 'error' THEN g ELSE count(*) END FROM joined GROUP BY g"),
+            ("each", "SELECT id, CASE WHEN a = 'error' THEN a ELSE 1 END FROM kept"),
         ],
         epochs: &[
             &["INSERT INTO t VALUES (1, 1, 7, 2, '12'), (2, 1, 9, 0, 'x'), (3, 2, NULL, 0, NULL), (4, 2, 8, 4, '')"],

@@ -270,7 +270,7 @@ impl Case<'_> {
         self.apply(&mut core, Vec::new(), Phase::Streaming);
         self.position = kept;
         let epoch = core.board().epoch();
-        let rows = core.board().relations().iter().map(|(it, _)| (it.name.clone(), served(&epoch, it))).collect();
+        let rows = core.board().relations().iter().map(|(it, _)| (it.name.clone(), served(&epoch, it, true))).collect();
         core.close().expect("clean close");
         rows
     }
@@ -349,7 +349,7 @@ impl Case<'_> {
                 Some(built) => built[&view.name].clone(),
                 None => recomputed(&self.owner.connection, &format!("SELECT * FROM {}", view.name)),
             };
-            let actual = served(&epoch, relation);
+            let actual = served(&epoch, relation, self.owner.erring);
             assert!(
                 actual == expected,
                 "view {} differs at epoch {}\nquery: {}\nserved: {actual:#?}\nrecomputed: {expected:#?}\ntables: {:#?}\nviews: {:#?}\nstatements:\n{}",
