@@ -17,6 +17,8 @@ mod link;
 pub mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "kafka")]
+mod registry;
 pub mod sqlite;
 #[cfg(test)]
 mod tests;

@@ -151,6 +151,12 @@ impl<'a> Reading<'a> {
         Reading { base, problems: Vec::new(), exposed: Vec::new(), variable: |name| std::env::var(name).ok() }
     }
 
+    /// What stands there is not shown.
+    #[cfg(feature = "kafka")]
+    pub(super) fn hide(&mut self, at: Span) {
+        self.exposed.push(at);
+    }
+
     /// The values of `options`, all of which have to be in `known`. A required one that is missing is told at `at`, where
     /// `owner` wants it. `None` when there is a problem.
     pub fn options(&mut self, options: &Options, known: &[Known], at: Span, owner: &str) -> Option<Values> {

@@ -7,7 +7,7 @@
 use super::encoding::{Encoding, Modes};
 use super::json::{Members, utf8, word};
 use super::key::KeyReader;
-use super::message::{Message, Poison};
+use super::message::{Message, Unread};
 use super::rows::{Row, Rows};
 use super::shape::{Absence, Field, Fields, Metadata, Origin, Shape, Target};
 
@@ -66,7 +66,7 @@ impl CloudEvents {
     }
 
     /// Tells the target what the message did.
-    pub(super) fn read(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Poison> {
+    pub(super) fn read(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Unread> {
         let content_type = message.header("content-type").and_then(|it| std::str::from_utf8(it).ok());
         let structured = "application/cloudevents";
         let is_structured = content_type
@@ -75,7 +75,7 @@ impl CloudEvents {
         if is_structured { self.read_structured(message, target) } else { self.read_binary(message, target) }
     }
 
-    fn read_structured(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Poison> {
+    fn read_structured(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Unread> {
         let bytes = message.value.ok_or("the message has no value, where its content type announces a CloudEvent")?;
         let members = self.members.read(utf8(bytes, "the event")?)?;
         let kind = members[TYPE].and_then(word);
@@ -92,7 +92,7 @@ impl CloudEvents {
         self.take(message, target, kind, values, members[DATA].filter(|it| *it != "null"), false)
     }
 
-    fn read_binary(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Poison> {
+    fn read_binary(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Unread> {
         let header = |name: &str| {
             let name = format!("{PREFIX}{name}");
             message.header(&name).map(|it| utf8(it, &format!("header {name}"))).transpose()
@@ -115,7 +115,7 @@ impl CloudEvents {
         values: Vec<Field<'a>>,
         data: Option<&'a str>,
         is_tombstone: bool,
-    ) -> Result<(), Poison> {
+    ) -> Result<(), Unread> {
         let is_one_of = |types: &[String]| kind.is_some_and(|kind| types.iter().any(|it| it == kind));
         let deletes = is_tombstone || is_one_of(&self.deleting);
         if !deletes && !self.types.is_empty() && !is_one_of(&self.types) {
@@ -124,7 +124,7 @@ impl CloudEvents {
         let shape = target.shape;
         let attributes = Attributes { names: &self.attributes, values };
         let row = match data {
-            Some(data) => self.rows.read_text(data, shape, None)?,
+            Some(data) => self.rows.read(data, shape)?,
             None => None,
         };
         let key = if deletes { self.key.read(message, shape)? } else { None };
@@ -166,6 +166,6 @@ impl<'a> Fields<'a> for Event<'a, '_> {
 
     fn attribute(&self, name: &str) -> Field<'a> {
         let at = self.attributes.names.iter().position(|it| it == name);
-        at.map_or(Field::Absent, |at| self.attributes.values[at])
+        at.map_or(Field::Absent, |at| self.attributes.values[at].clone())
     }
 }

@@ -1,7 +1,7 @@
 //! One line of comma-separated values a message, as RFC 4180 has it; the columns are the declared ones, in order.
 
 use super::json::utf8;
-use super::message::{Message, Poison};
+use super::message::{Message, Unread};
 use super::shape::{Absence, Field, Fields, Shape, Target};
 
 /// Reads lines.
@@ -38,11 +38,11 @@ impl Csv {
     }
 
     /// Tells the target what the message did.
-    pub(super) fn read(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Poison> {
+    pub(super) fn read(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Unread> {
         let bytes = message.value.ok_or("the message has no value: it should hold a line")?;
         let fields = fields(utf8(bytes, "the line")?, self.delimiter)?;
         if fields.len() != self.count {
-            return Err(Poison(format!("the line has {} fields, and {} are declared", fields.len(), self.count)));
+            return Err(Unread::from(format!("the line has {} fields, and {} are declared", fields.len(), self.count)));
         }
         let line = Line { fields: &fields, places: &self.places };
         let cells = target.shape.cells(message, Absence::Refused, &line)?;

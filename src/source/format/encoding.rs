@@ -1,5 +1,5 @@
-//! How a field of an event carries the value of its column: said by the schema that comes with it, or else by the
-//! declared type and the options of the table.
+//! How a field of an event carries the value of its column: said by the schema that comes with it, in JSON or from a
+//! registry, or else by the declared type and the options of the table.
 //!
 //! Kafka Connect has a handful of types; what they mean is the schema's name. Debezium and Connect define:
 //!
@@ -136,12 +136,24 @@ impl Modes {
 impl Encoding {
     /// That of a field with a schema.
     pub(crate) fn of_field(field: &Field, data_type: DataType, modes: Modes) -> Result<Encoding, String> {
-        let name = field.name.as_deref().unwrap_or("");
-        let number = |parameter: &str| field.parameters.get(parameter)?.parse().ok();
-        Ok(match name {
+        if let Some(encoding) = field.name.as_deref().and_then(|it| Encoding::of_name(it, &field.parameters)) {
+            return encoding.map_err(|error| format!("the schema of {:?} is {error}", field.field));
+        }
+        Ok(match &*field.kind {
+            "bytes" => Encoding::Bytes(Binary::Base64(Alphabet::Standard)),
+            // A text is no number in bytes, whatever the connector does with other columns.
+            "string" => Encoding::of_type(data_type, Modes { unscaled: false, ..modes }),
+            _ => Encoding::of_type(data_type, modes),
+        })
+    }
+
+    /// That of a schema of this name, if the name says how values are written.
+    pub(crate) fn of_name(name: &str, parameters: &BTreeMap<String, String>) -> Option<Result<Encoding, String>> {
+        let number = |parameter: &str| parameters.get(parameter)?.parse().ok();
+        Some(Ok(match name {
             "org.apache.kafka.connect.data.Decimal" => match number("scale") {
                 Some(scale) => Encoding::Unscaled(Some(scale)),
-                None => return Err(format!("the schema of {:?} is {name} without a scale", field.field)),
+                None => return Some(Err(format!("{name} without a scale"))),
             },
             "io.debezium.data.VariableScaleDecimal" => Encoding::Unscaled(None),
             "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Encoding::Days,
@@ -158,13 +170,8 @@ impl Encoding {
             "io.debezium.data.Bits" => {
                 Encoding::Bits(number("length").and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX))
             }
-            _ => match &*field.kind {
-                "bytes" => Encoding::Bytes(Binary::Base64(Alphabet::Standard)),
-                // A text is no number in bytes, whatever the connector does with other columns.
-                "string" => Encoding::of_type(data_type, Modes { unscaled: false, ..modes }),
-                _ => Encoding::of_type(data_type, modes),
-            },
-        })
+            _ => return None,
+        }))
     }
 
     /// That of a field without a schema.

@@ -1,19 +1,23 @@
 //! The key of a message as the key of a row: an object with the key's columns, or the only column's value by itself.
+//!
+//! Where values are in Avro, keys may be too. They begin with a zero then, as no JSON and no text does.
 
+use super::avro::Keys;
 use super::connect::{Schemas, Wrapping};
 use super::encoding::{Encoding, Modes};
 use super::json::{Members, utf8};
-use super::message::{Message, Poison};
+use super::message::{Message, Unread};
 use super::shape::{Field, Fields, Shape};
 
 /// Reads keys.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct KeyReader {
     members: Members,
     wrapping: Wrapping,
     schemas: Schemas,
     /// The column of a key that has no other.
     only: Option<usize>,
+    avro: Option<Keys>,
 }
 
 /// What the key of a message says of the columns.
@@ -32,12 +36,25 @@ impl KeyReader {
             wrapping: Wrapping::new(),
             schemas: Schemas::new(modes),
             only,
+            avro: None,
         }
     }
 
+    /// The same, of keys that may be in Avro.
+    pub(super) fn or_avro(self, keys: Keys) -> KeyReader {
+        KeyReader { avro: Some(keys), ..self }
+    }
+
     /// What the message's key says; `None` when it has no key.
-    pub(super) fn read<'a>(&mut self, message: &Message<'a>, shape: &Shape) -> Result<Option<Key<'a>>, Poison> {
+    pub(super) fn read<'a>(&mut self, message: &Message<'a>, shape: &Shape) -> Result<Option<Key<'a>>, Unread> {
         let Some(bytes) = message.key else { return Ok(None) };
+        if let (Some(avro), Some(0)) = (&mut self.avro, bytes.first()) {
+            let slots = avro.read(bytes, shape)?;
+            return Ok(slots.map(|slots| Key {
+                fields: (0..shape.width()).map(|at| slots.field(at)).collect(),
+                encodings: Some((0..shape.width()).map(|at| slots.encoding(at)).collect()),
+            }));
+        }
         let text = utf8(bytes, "the message's key")?;
         let (schema, json) = self.wrapping.unwrap(text);
         let encodings = match schema {
@@ -74,7 +91,7 @@ impl Key<'_> {
 
 impl<'a> Fields<'a> for Key<'a> {
     fn field(&self, at: usize) -> Field<'a> {
-        self.fields[at]
+        self.fields[at].clone()
     }
 
     fn encoding(&self, at: usize) -> Option<Encoding> {

@@ -54,6 +54,35 @@ impl fmt::Display for Poison {
     }
 }
 
+/// Why a message was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::source) enum Unread {
+    /// It cannot be read.
+    Poison(Poison),
+    /// What it takes to read it cannot be had now, and may be later: nothing is wrong with the message.
+    Later(String),
+    /// The same, and a person has to mend something.
+    Refused(String),
+}
+
+impl From<Poison> for Unread {
+    fn from(poison: Poison) -> Unread {
+        Unread::Poison(poison)
+    }
+}
+
+impl From<String> for Unread {
+    fn from(reason: String) -> Unread {
+        Unread::Poison(Poison(reason))
+    }
+}
+
+impl From<&str> for Unread {
+    fn from(reason: &str) -> Unread {
+        Unread::Poison(reason.into())
+    }
+}
+
 /// How much of a message is shown.
 const SHOWN: usize = 120;
 

@@ -4,32 +4,42 @@
 //! |---|---|
 //! | `message` | what a carrier hands over, and why it may be unreadable |
 //! | `layout` | what is declared of a table of messages |
-//! | `shape` | what the table wants of each message |
+//! | `shape`, `slots` | what the table wants of each message, and what binary formats have of it |
 //! | `json`, `connect`, `key` | members of objects, the schemas of Kafka Connect, the keys of messages |
-//! | `debezium`, `rows`, `cloudevents`, `outbox`, `csv` | the formats |
+//! | `avro`, `protobuf`, `schemas` | values in Avro and Protobuf, and the schemas they are written with |
+//! | `debezium`, `mongo`, `rows`, `cloudevents`, `outbox`, `csv` | the formats |
+//! | `extended` | the values of MongoDB's documents |
 //! | `encoding`, `value` | how a field carries its column's value, once for a column; reading the values |
 
 #![cfg_attr(not(feature = "kafka"), allow(dead_code, unused_imports, reason = "nothing carries messages"))]
 
+mod avro;
 mod cloudevents;
 mod connect;
 mod csv;
 mod debezium;
 pub(crate) mod encoding;
+mod extended;
 mod json;
 mod key;
 mod layout;
 mod message;
+mod mongo;
 mod outbox;
+#[cfg(feature = "kafka")]
+mod protobuf;
 mod rows;
+mod schemas;
 mod shape;
+mod slots;
 pub(crate) mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub(in crate::source) use layout::Layout;
-pub(in crate::source) use message::{Message, Poison, beginning};
+pub(in crate::source) use message::{Message, Poison, Unread, beginning};
+pub(in crate::source) use schemas::{Registered, Schemas};
 
 use self::shape::{Metadata, Origin, Shape, Target, Writer};
 use crate::change::{Event, TableId};
@@ -47,8 +57,9 @@ pub(in crate::source) struct Reader {
 #[derive(Debug)]
 enum Reads {
     Debezium(debezium::Debezium),
+    Mongo(mongo::Mongo),
     Upsert(rows::Upsert),
-    Plain(rows::Rows),
+    Plain(rows::Plain),
     CloudEvents(cloudevents::CloudEvents),
     Outbox(outbox::Outbox),
     Csv(csv::Csv),
@@ -72,13 +83,14 @@ impl Reader {
         message: &Message<'_>,
         table: TableId,
         events: &mut Vec<Event>,
-    ) -> Result<(), Poison> {
+    ) -> Result<(), Unread> {
         let before = events.len();
         let mut target = Target { table, shape: &self.shape, writer: &mut self.writer, events };
         let outcome = match &mut self.reads {
             Reads::Debezium(it) => it.read(message, &mut target),
+            Reads::Mongo(it) => it.read(message, &mut target),
             Reads::Upsert(it) => it.read(message, &mut target),
-            Reads::Plain(it) => it.read_plain(message, &mut target),
+            Reads::Plain(it) => it.read(message, &mut target),
             Reads::CloudEvents(it) => it.read(message, &mut target),
             Reads::Outbox(it) => it.read(message, &mut target),
             Reads::Csv(it) => it.read(message, &mut target),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::connect::Wrapping;
 use super::encoding::Modes;
 use super::json::utf8;
-use super::message::{Message, Poison};
+use super::message::{Message, Unread};
 use super::rows::Rows;
 use super::shape::{Absence, Shape, Target};
 use crate::change::text::json::Json;
@@ -29,7 +29,7 @@ impl Outbox {
     }
 
     /// Tells the target what the message did.
-    pub(super) fn read(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Poison> {
+    pub(super) fn read(&mut self, message: &Message<'_>, target: &mut Target<'_>) -> Result<(), Unread> {
         let missing = "the message has no value: the router's events have a payload";
         let text = utf8(message.value.ok_or(missing)?, "the payload")?;
         // Without `table.expand.json.payload` the payload is a text that holds JSON.
@@ -37,7 +37,7 @@ impl Outbox {
             Some(Json::Text(payload)) => payload,
             _ => Cow::Borrowed(text),
         };
-        let row = self.rows.read_text(&payload, target.shape, None)?.ok_or(missing)?;
+        let row = self.rows.read(&payload, target.shape)?.ok_or(missing)?;
         let cells = target.shape.cells(message, Absence::Null, &row)?;
         target.put(&cells);
         Ok(())

@@ -3,7 +3,7 @@
 use super::encoding::{Encoding, Modes};
 use super::json::utf8;
 use super::message::{Message, Poison};
-use super::value::{Cell, cell};
+use super::value::{Cell, Typed, cell, typed_cell};
 use crate::change::text::decimal::Excess;
 use crate::change::text::{self, Manner, shortened};
 use crate::change::{Column, DataType, Datum, Event, RowBuilder, Schema, TableId};
@@ -28,15 +28,19 @@ pub(super) enum Metadata {
     Header(String),
     /// An attribute of a CloudEvent.
     Attribute(String),
+    /// A document, or what is at a path in it.
+    Document(Vec<String>),
 }
 
 /// A field of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Field<'a> {
     /// As JSON.
     Json(&'a str),
     /// As text.
     Text(&'a str),
+    /// As a binary format has it.
+    Typed(Typed<'a>),
     /// It is as it was.
     LeftOut,
     /// The value has none of this name.
@@ -145,6 +149,7 @@ impl Shape {
         let (field, absence) = match &self.origins[at] {
             Origin::Field => (fields.field(at), absence),
             Origin::Metadata(Metadata::Attribute(name)) => (fields.attribute(name), Absence::Null),
+            Origin::Metadata(Metadata::Document(_)) => (fields.field(at), Absence::Null),
             Origin::Metadata(it) => return it.cell(message, column, is_key).map(Some),
         };
         match field {
@@ -153,6 +158,10 @@ impl Shape {
                 cell(json, encoding, column, is_key).map(Some)
             }
             Field::Text(text) => text_cell(text, column, is_key).map(Some),
+            Field::Typed(value) => {
+                let encoding = fields.encoding(at).unwrap_or(self.encodings[at]);
+                typed_cell(value, encoding, column, is_key).map(Some)
+            }
             Field::LeftOut if is_key => Err(format!("column {:?}: a part of the key is left out", column.name)),
             Field::LeftOut => Ok(None),
             Field::Absent if absence == Absence::Null => null(column).map(Some),
@@ -177,7 +186,7 @@ impl Metadata {
             },
             Metadata::Key => bytes_cell(message.key, column, is_key),
             Metadata::Header(name) => bytes_cell(message.header(name), column, is_key),
-            Metadata::Attribute(_) => unreachable!("attributes are read by the format that has them"),
+            Metadata::Attribute(_) | Metadata::Document(_) => unreachable!("read by the format that has them"),
         }
     }
 }

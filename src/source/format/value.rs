@@ -1,5 +1,5 @@
-//! From a JSON value of an event to a typed cell: read by its encoding and the column's declared type, or an error that
-//! says what was found and what to do.
+//! From a value of an event, in JSON or in a binary format, to a typed cell: read by its encoding and the column's
+//! declared type, or an error that says what was found and what to do.
 //!
 //! | type | what is taken |
 //! |---|---|
@@ -13,6 +13,10 @@
 //!
 //! What carries an offset is its instant in UTC; a point in time is a date by its day. In a key column nothing is rounded
 //! or cut off, so that different keys stay different.
+
+mod typed;
+
+pub(crate) use typed::{Typed, quoted, typed_cell, write_json};
 
 use std::borrow::Cow;
 
@@ -94,7 +98,7 @@ pub(crate) fn cell<'a>(json: &'a str, encoding: Encoding, column: &Column, is_ke
         };
     }
     let reader = Reader { data_type: column.data_type, excess: if is_key { Excess::Refused } else { Excess::Rounded } };
-    reader.read(value, encoding).map_err(|trouble| describe(trouble, json, encoding, column))
+    reader.read(value, encoding).map_err(|trouble| describe(trouble, json, Some(encoding), column))
 }
 
 /// A reader of the values of one column.
@@ -107,16 +111,29 @@ struct Reader {
 impl Reader {
     fn read<'a>(self, value: Json<'a>, encoding: Encoding) -> Outcome<'a> {
         match (encoding, value) {
-            (Encoding::Unscaled(scale), Json::Text(text)) => self.unscaled(&text, scale),
+            (Encoding::Unscaled(scale), Json::Text(text)) => self.unscaled(&base64(&text)?, scale),
             (Encoding::Unscaled(_), Json::Nested(object)) => self.scaled(object),
-            (Encoding::Days, Json::Number(number)) => self.days(number),
-            (Encoding::Instant(unit), Json::Number(number)) => self.instant(number, unit),
+            (Encoding::Days, Json::Number(number)) => self.count(number, |it| self.days(it)),
+            (Encoding::Instant(unit), Json::Number(number)) => self.count(number, |it| self.instant(it, unit)),
             (Encoding::InstantOfUnknownUnit, Json::Number(_)) => Err(Trouble::Unit),
-            (Encoding::Clock(unit), Json::Number(number)) => self.clock(number, unit),
+            (Encoding::Clock(unit), Json::Number(number)) => self.count(number, |it| self.clock(it, unit)),
             (Encoding::Bytes(binary), Json::Text(text)) => self.bytes(text, binary),
-            (Encoding::Bits(length), Json::Text(text)) => self.bits(&text, length),
+            (Encoding::Bits(length), Json::Text(text)) => self.bits(Cow::Owned(base64(&text)?), length),
             (_, value) => self.plain(value),
         }
+    }
+
+    /// A number of days or of units of time; in a column of numbers it is just a number.
+    fn count<'a>(self, number: &str, read: impl FnOnce(i64) -> Outcome<'a>) -> Outcome<'a> {
+        match integer(number) {
+            Ok(count) => read(count),
+            Err(fault) if self.takes_times() => Err(fault.into()),
+            Err(_) => self.number(number),
+        }
+    }
+
+    fn takes_times(self) -> bool {
+        matches!(self.data_type, DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Text)
     }
 
     /// What JSON itself, or a text, says.
@@ -172,11 +189,20 @@ impl Reader {
         Ok(Datum::Int(if self.data_type == DataType::Int32 { narrow(value)? } else { value }))
     }
 
-    /// A decimal from its unscaled integer in base64.
-    fn unscaled<'a>(self, base64: &str, scale: Option<i32>) -> Outcome<'a> {
+    /// A whole number in a column of numbers.
+    fn whole<'a>(self, number: i64) -> Outcome<'a> {
+        Ok(Cell::Is(match self.data_type {
+            DataType::Int32 | DataType::Int64 => self.int(number)?,
+            DataType::Float64 => Datum::Float(number as f64),
+            DataType::Decimal { precision, scale } => Datum::Decimal(decimal::from_integer(number, precision, scale)?),
+            _ => return Err(NO_VALUE),
+        }))
+    }
+
+    /// A decimal from its unscaled integer.
+    fn unscaled<'a>(self, bytes: &[u8], scale: Option<i32>) -> Outcome<'a> {
         let declared = if let DataType::Decimal { scale, .. } = self.data_type { i32::from(scale) } else { 0 };
-        let bytes = read_base64(base64, Alphabet::Standard).map_err(|_| Trouble::Encoding)?;
-        let unscaled = Unscaled::of_bytes(&bytes).map_err(|fault| match fault {
+        let unscaled = Unscaled::of_bytes(bytes).map_err(|fault| match fault {
             Fault::Syntax => Trouble::Encoding,
             fault => fault.into(),
         })?;
@@ -192,7 +218,7 @@ impl Reader {
             value: Cow<'a, str>,
         }
         let Scaled { scale, value } = serde_json::from_str(object).map_err(|_| Trouble::Encoding)?;
-        self.unscaled(&value, Some(scale))
+        self.unscaled(&base64(&value)?, Some(scale))
     }
 
     fn decimal<'a>(self, unscaled: &Unscaled, scale: i32) -> Outcome<'a> {
@@ -213,8 +239,7 @@ impl Reader {
         }))
     }
 
-    fn days<'a>(self, number: &str) -> Outcome<'a> {
-        let days = integer(number)?;
+    fn days<'a>(self, days: i64) -> Outcome<'a> {
         let day = || if is_date(days) { Ok(days) } else { Err(Fault::Range) };
         Ok(match self.data_type {
             DataType::Date => Cell::Is(Datum::Int(day()?)),
@@ -223,15 +248,14 @@ impl Reader {
                 let days = day()?;
                 text_of(|out| write_date(days, Style::Postgres, out)).into()
             }
-            _ => return self.number(number),
+            _ => return self.whole(days),
         })
     }
 
-    fn instant<'a>(self, number: &str, unit: Unit) -> Outcome<'a> {
-        if !matches!(self.data_type, DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Text) {
-            return self.number(number);
+    fn instant<'a>(self, count: i64, unit: Unit) -> Outcome<'a> {
+        if !self.takes_times() {
+            return self.whole(count);
         }
-        let count = integer(number)?;
         let micros = unit.micros(count);
         if let Some(text) = infinity(count).or_else(|| infinity(micros?)) {
             return if self.data_type == DataType::Text {
@@ -255,23 +279,19 @@ impl Reader {
         })
     }
 
-    fn clock<'a>(self, number: &str, unit: Unit) -> Outcome<'a> {
-        match self.data_type {
-            DataType::Text => {
-                let count = integer(number)?;
-                let size = i64::try_from(count.unsigned_abs()).map_err(|_| Fault::Range)?;
-                let (seconds, part) = unit.split(size);
-                let micros = seconds.checked_mul(SECOND).ok_or(Fault::Range)?.unsigned_abs();
-                Ok(text_of(|out| {
-                    out.extend_from_slice(if count < 0 { b"-" } else { b"" });
-                    write_time(micros, out);
-                    write_fraction(part, unit.digits(), out);
-                })
-                .into())
-            }
-            DataType::Int32 | DataType::Int64 | DataType::Float64 | DataType::Decimal { .. } => self.number(number),
-            _ => Err(NO_VALUE),
+    fn clock<'a>(self, count: i64, unit: Unit) -> Outcome<'a> {
+        if self.data_type != DataType::Text {
+            return self.whole(count);
         }
+        let size = i64::try_from(count.unsigned_abs()).map_err(|_| Fault::Range)?;
+        let (seconds, part) = unit.split(size);
+        let micros = seconds.checked_mul(SECOND).ok_or(Fault::Range)?.unsigned_abs();
+        Ok(text_of(|out| {
+            out.extend_from_slice(if count < 0 { b"-" } else { b"" });
+            write_time(micros, out);
+            write_fraction(part, unit.digits(), out);
+        })
+        .into())
     }
 
     fn bytes<'a>(self, text: Cow<'a, str>, binary: Binary) -> Outcome<'a> {
@@ -285,13 +305,12 @@ impl Reader {
         Ok(Cell::Made(Value::Bytes(bytes.map_err(|_| Trouble::Encoding)?)))
     }
 
-    fn bits<'a>(self, base64: &str, declared: usize) -> Outcome<'a> {
-        let bytes = read_base64(base64, Alphabet::Standard).map_err(|_| Trouble::Encoding)?;
+    fn bits<'a>(self, bytes: Cow<'a, [u8]>, declared: usize) -> Outcome<'a> {
         // Bytes of zeros at the end are left out. How long bits of varying length are is lost.
         let length = if declared <= MAX_BITS { declared } else { 8 * bytes.len() };
         let bit = |at: usize| bytes.get(at / 8).is_some_and(|it| it >> (at % 8) & 1 == 1);
         match self.data_type {
-            DataType::Bytes => Ok(Cell::Made(Value::Bytes(bytes))),
+            DataType::Bytes => Ok(Cell::Made(Value::Bytes(bytes.into_owned()))),
             DataType::Text => {
                 Ok((0..length).rev().map(|at| if bit(at) { '1' } else { '0' }).collect::<String>().into())
             }
@@ -306,6 +325,11 @@ impl Reader {
             _ => Err(NO_VALUE),
         }
     }
+}
+
+/// The bytes of a text that an encoding says is base64.
+fn base64(text: &str) -> Result<Vec<u8>, Trouble> {
+    read_base64(text, Alphabet::Standard).map_err(|_| Trouble::Encoding)
 }
 
 /// The infinity that a number of units of time stands for.
@@ -362,9 +386,9 @@ impl Unit {
     }
 }
 
-/// What is wrong with `json`, and what can be done.
-fn describe(trouble: Trouble, json: &str, encoding: Encoding, column: &Column) -> String {
-    let (name, data_type, shown) = (&column.name, column.data_type, shortened(json));
+/// What is wrong with a value, and what can be done. The encoding is one of texts in JSON.
+fn describe(trouble: Trouble, value: &str, encoding: Option<Encoding>, column: &Column) -> String {
+    let (name, data_type, shown) = (&column.name, column.data_type, shortened(value));
     let said = match trouble {
         Trouble::Fault(Fault::Syntax) => format!("{shown} is no {data_type}"),
         Trouble::Fault(Fault::Range) => format!("{shown} is out of range for type {data_type}"),
@@ -373,16 +397,18 @@ fn describe(trouble: Trouble, json: &str, encoding: Encoding, column: &Column) -
             format!("{shown} is infinite or NaN, which {data_type} does not hold here; declare the column text")
         }
         Trouble::Unit => format!(
-            "{shown} counts time in a unit that no schema tells; say it behind ENCODE JSON, ({TIMESTAMP_UNIT} = 'microseconds'), or \
+            "{shown} counts time in a unit that no schema tells; say it behind ENCODE …, ({TIMESTAMP_UNIT} = 'microseconds'), or \
              'milliseconds', 'nanoseconds' or 'seconds'"
         ),
         Trouble::Encoding => match encoding {
-            Encoding::Unscaled(_) => format!(
+            Some(Encoding::Unscaled(_)) => format!(
                 "{shown} is no decimal in base64, as \"decimal.handling.mode\" = 'precise' writes it; if decimals come as \
                  texts, say 'string'"
             ),
-            Encoding::Bytes(Binary::Hex) => format!("{shown} is no hexadecimal bytes; see \"binary.handling.mode\""),
-            Encoding::Bytes(_) => format!("{shown} is no base64; see \"binary.handling.mode\""),
+            Some(Encoding::Bytes(Binary::Hex)) => {
+                format!("{shown} is no hexadecimal bytes; see \"binary.handling.mode\"")
+            }
+            Some(Encoding::Bytes(_)) => format!("{shown} is no base64; see \"binary.handling.mode\""),
             _ => format!("{shown} is no {data_type}"),
         },
     };

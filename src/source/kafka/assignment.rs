@@ -48,12 +48,13 @@ pub(super) fn look(asker: Asker<'_>, name: &str) -> Result<Found, Fault> {
 /// The topics of the source as they are to be read now. What is pending in `life` may grow by tables that are to be copied
 /// again.
 pub(super) fn topics(kafka: &Kafka, spec: &SourceSpec, asker: Asker<'_>, life: &mut Life) -> Result<Vec<Topic>, Fault> {
+    let schemas = kafka.schemas(&asker.link.stop)?;
     let mut by_name: BTreeMap<&str, Vec<Table>> = BTreeMap::new();
     for table in &spec.tables {
         let declared = kafka.table(&table.declaration);
         by_name.entry(&declared.topic).or_default().push(Table {
             id: table.table,
-            reader: declared.layout.reader(),
+            reader: declared.layout.reader(schemas.as_ref()),
             is_copied: false,
             given_up: life.given_up.get(&table.table).cloned(),
         });

@@ -2,6 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::source::format::{Poison, Unread};
 use crate::source::link::Gone;
 
 /// Why an attempt to follow the topics ended.
@@ -20,6 +21,16 @@ pub(super) enum Fault {
 impl From<Gone> for Fault {
     fn from(_: Gone) -> Fault {
         Fault::Stopped
+    }
+}
+
+impl From<Unread> for Fault {
+    fn from(unread: Unread) -> Fault {
+        match unread {
+            Unread::Later(reason) => Fault::Retry(reason),
+            // What cannot be read halts the table that wants it; whoever knows no table has nothing else to halt.
+            Unread::Refused(reason) | Unread::Poison(Poison(reason)) => Fault::Halt(reason),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::run::Life;
 use super::topic::{Fit, Progress, Topic};
 use crate::change::{Batch, Event, Phase, SourceHealth, TableId};
 use crate::source::digest::Digest;
-use crate::source::format::{Message as Envelope, beginning};
+use crate::source::format::{Message as Envelope, Unread, beginning};
 use crate::source::link::jittered;
 use crate::source::{Link, Message, SourceSpec};
 
@@ -216,7 +216,11 @@ impl<'a> Session<'a> {
         let is_new = offset >= partition.known;
         let (mut poisoned, mut gave_up) = (None, false);
         for table in topic.tables.iter_mut().filter(|it| it.is_copied || is_new && it.given_up.is_none()) {
-            let Err(poison) = table.reader.read(&envelope, table.id, events) else { continue };
+            let poison = match table.reader.read(&envelope, table.id, events) {
+                Ok(()) => continue,
+                Err(Unread::Poison(poison)) => poison,
+                Err(unread) => return Err(unread.into()),
+            };
             let shown = beginning(message.payload().or(message.key()));
             let name = &topic.name;
             let reason =

@@ -3,6 +3,7 @@
 
 mod faults;
 mod random;
+mod registry;
 mod speed;
 mod stand;
 mod stream;

@@ -94,6 +94,12 @@ impl Cluster {
         }
     }
 
+    /// Puts a message behind those that are there, in the bytes it has.
+    pub(super) fn send_bytes(&self, topic: &str, partition: i32, key: &[u8], value: &[u8]) {
+        let record: BaseRecord<'_, [u8], [u8], ()> = BaseRecord::to(topic).partition(partition).key(key).payload(value);
+        self.producer.send(record).map_err(|it| it.0).expect("room for a message");
+    }
+
     /// Waits until all that was sent is written.
     pub(super) fn flush(&self) {
         self.producer.flush(Timeout::After(PATIENCE)).expect("everything is written");

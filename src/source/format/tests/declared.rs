@@ -18,6 +18,19 @@ fn mistakes_are_told_where_they_stand() {
             "['ofset'] a message has no metadata \"ofset\"",
         ),
         ("n INT, o TEXT METADATA FROM 'ce_id'", "FORMAT PLAIN ENCODE JSON", "no metadata \"ce_id\""),
+        (
+            "a INT, b INT, PRIMARY KEY (a, b)",
+            "FORMAT DEBEZIUM_MONGO ENCODE JSON",
+            "the key of table \"t\" has 2 columns",
+        ),
+        (
+            "a INT PRIMARY KEY, b INT METADATA FROM 'document.'",
+            "FORMAT DEBEZIUM_MONGO ENCODE JSON",
+            "['document.'] a message has no metadata",
+        ),
+        ("n INT, d TEXT METADATA FROM 'document'", "FORMAT PLAIN ENCODE JSON", "no metadata \"document\""),
+        ("n INT", "FORMAT PLAIN ENCODE AVRO (decimal.handling.mode = 'string')", "there is no option"),
+        ("n INT", "FORMAT OUTBOX ENCODE AVRO", "[AVRO] format OUTBOX is not read from AVRO"),
         ("n INT", "FORMAT PLAIN ENCODE JSON (delimiter = ';')", "there is no option \"delimiter\""),
         ("n INT", "FORMAT PLAIN ENCODE CSV (delimiter = 'x')", "\"x\" is not one of"),
     ] {

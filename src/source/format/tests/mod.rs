@@ -1,15 +1,21 @@
 //! Golden cases: messages as servers really send them, and the rows they make.
 
+mod avro;
 mod debezium;
 mod declared;
 mod events;
+mod mongo;
+#[cfg(feature = "kafka")]
+mod protobuf;
+mod robust;
 mod rows;
 mod speed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Layout, Message, Reader, beginning};
+use super::{Layout, Message, Reader, Registered, Schemas, Unread, beginning};
 use crate::catalog::{File, read_files};
 use crate::change::{Change, Datum, Event, Row, Schema, TableId};
 use crate::source::options::Reading;
@@ -26,21 +32,21 @@ struct Fixture {
 /// What is sent.
 #[derive(Clone, Copy, Default)]
 struct Sent<'a> {
-    key: Option<&'a str>,
-    value: Option<&'a str>,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
     headers: &'a [(&'a str, &'a str)],
 }
 
 fn sent<'a>(key: &'a str, value: &'a str) -> Sent<'a> {
-    Sent { key: Some(key), value: Some(value), headers: &[] }
+    Sent { key: Some(key.as_bytes()), value: Some(value.as_bytes()), headers: &[] }
 }
 
 fn tombstone(key: &str) -> Sent<'_> {
-    Sent { key: Some(key), value: None, headers: &[] }
+    Sent { key: Some(key.as_bytes()), value: None, headers: &[] }
 }
 
 fn plain(value: &str) -> Sent<'_> {
-    Sent { key: None, value: Some(value), headers: &[] }
+    Sent { key: None, value: Some(value.as_bytes()), headers: &[] }
 }
 
 /// The layout of a table with these columns and this format, or what is wrong with it.
@@ -63,12 +69,24 @@ fn layout(columns: &str, format: &str) -> Result<Layout, String> {
 
 impl Fixture {
     fn new(columns: &str, format: &str) -> Fixture {
+        Fixture::of(columns, format, None)
+    }
+
+    fn of(columns: &str, format: &str, schemas: Option<Arc<dyn Schemas>>) -> Fixture {
         let layout = layout(columns, format).unwrap_or_else(|problems| panic!("{problems}"));
-        let (reader, schema) = (layout.reader(), layout.schema().clone());
+        let (reader, schema) = (layout.reader(schemas.as_ref()), layout.schema().clone());
         Fixture { reader, schema, rows: BTreeMap::new(), offset: 0, partitions: 1 }
     }
 
     fn events(&mut self, sent: &Sent<'_>) -> Result<Vec<Event>, String> {
+        match self.read(sent) {
+            Ok(events) => Ok(events),
+            Err(Unread::Poison(poison)) => Err(poison.to_string()),
+            Err(other) => panic!("nothing is wrong with the message: {other:?}"),
+        }
+    }
+
+    fn read(&mut self, sent: &Sent<'_>) -> Result<Vec<Event>, Unread> {
         let headers: Vec<(&str, Option<&[u8]>)> =
             sent.headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))).collect();
         let message = Message {
@@ -76,8 +94,8 @@ impl Fixture {
             partition: 0,
             offset: self.offset,
             timestamp_ms: Some(1_700_000_000_123),
-            key: sent.key.map(str::as_bytes),
-            value: sent.value.map(str::as_bytes),
+            key: sent.key,
+            value: sent.value,
             headers: &headers,
             partitions: self.partitions,
         };
@@ -85,9 +103,9 @@ impl Fixture {
         let mut events = Vec::new();
         match self.reader.read(&message, TableId(7), &mut events) {
             Ok(()) => Ok(events),
-            Err(poison) => {
+            Err(unread) => {
                 assert!(events.is_empty(), "of a message that cannot be read nothing is left");
-                Err(poison.to_string())
+                Err(unread)
             }
         }
     }
@@ -96,7 +114,7 @@ impl Fixture {
     fn poison(&mut self, sent: &Sent<'_>) -> String {
         match self.events(sent) {
             Err(reason) => reason,
-            Ok(events) => panic!("{} was read: {events:?}", beginning(sent.value.map(str::as_bytes))),
+            Ok(events) => panic!("{} was read: {events:?}", beginning(sent.value)),
         }
     }
 

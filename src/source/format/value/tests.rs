@@ -318,7 +318,7 @@ fn without_a_schema_the_declared_type_and_the_options_decide() {
     let told = bare(&[("time.precision.mode", "adaptive")], "1529476623000", Timestamp);
     assert_eq!(
         told,
-        "!1529476623000 counts time in a unit that no schema tells; say it behind ENCODE JSON, (timestamp.unit = 'microseconds'), \
+        "!1529476623000 counts time in a unit that no schema tells; say it behind ENCODE …, (timestamp.unit = 'microseconds'), \
          or 'milliseconds', 'nanoseconds' or 'seconds'"
     );
 }
