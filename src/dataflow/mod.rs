@@ -16,7 +16,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use crate::change::{Change, Delta, Event, Moved, Row, TableId};
@@ -170,7 +170,7 @@ impl Dataflow {
     /// One epoch: takes the events in (the last one of a key wins) and gives the deltas of every stored live node,
     /// and of tables always, sorted by key, in topological order. Afterwards the arrangements hold the new state.
     pub fn step(&mut self, events: Vec<Event>) -> Vec<(NodeId, Vec<Delta>)> {
-        let mut so_far: HashMap<TableId, SoFar> = HashMap::new();
+        let mut so_far: BTreeMap<TableId, SoFar> = BTreeMap::new();
         for Event { table, change } in events {
             if self.events[table.0].is_empty() {
                 self.mark(table.0);

@@ -1,6 +1,6 @@
 //! The engine without threads: batches in, published epochs out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,9 +65,9 @@ pub struct Core {
     pub(super) below: Vec<BTreeSet<TableId>>,
     /// What is wrong with single tables, as their sources say.
     pub(super) halted: HashMap<TableId, String>,
-    resnapshots: HashMap<usize, Resnapshot>,
+    resnapshots: BTreeMap<usize, Resnapshot>,
     /// By source, what its last position covered.
-    covers: HashMap<usize, Arc<[TableId]>>,
+    covers: BTreeMap<usize, Arc<[TableId]>>,
     /// Rows in memory of the plan before this one.
     pub(super) before: Option<(Dataflow, Arc<Graph>)>,
     times: Times,
@@ -122,8 +122,8 @@ impl Core {
             nodes,
             below,
             halted: HashMap::new(),
-            resnapshots: HashMap::new(),
-            covers: HashMap::new(),
+            resnapshots: BTreeMap::new(),
+            covers: BTreeMap::new(),
             before,
             times: Times::default(),
             stop: Arc::default(),
@@ -189,10 +189,13 @@ impl Core {
         }
         self.admit(source, batch.events, &mut pending.events);
         let gained = if same { Vec::new() } else { self.gained(source, &batch.covers) };
-        let copy = self.resnapshots.remove(&source).unwrap_or_default();
-        assert!(gained.iter().all(|it| copy.has_begun(*it)), "a table is covered anew only behind a copy of it");
-        pending.events.extend(copy.finish(&batch.covers));
-        self.covers.insert(source, batch.covers);
+        let copy = self.resnapshots.remove(&source);
+        let is_copied = |it: &TableId| copy.as_ref().is_some_and(|copy| copy.has_begun(*it));
+        assert!(gained.iter().all(is_copied), "a table is covered anew only behind a copy of it");
+        pending.events.extend(copy.into_iter().flat_map(|it| it.finish(&batch.covers)));
+        if !same {
+            self.covers.insert(source, batch.covers);
+        }
         let name = &self.catalog.sources[source].name;
         pending.positions.retain(|(known, _)| known != name);
         pending.positions.push((name.clone(), batch.position));

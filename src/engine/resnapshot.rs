@@ -3,7 +3,7 @@
 //! While such a snapshot runs, its rows are only compared with what we hold; what differs is kept aside, and all of it
 //! becomes one epoch together with the batch that completes the snapshot. Readers never see a half-made copy.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::change::{Event, Row, Schema, TableId};
 
@@ -11,9 +11,9 @@ use crate::change::{Event, Row, Schema, TableId};
 #[derive(Debug, Default)]
 pub(super) struct Resnapshot {
     /// Those that are served already.
-    tables: HashMap<TableId, Comparison>,
+    tables: BTreeMap<TableId, Comparison>,
     /// All of them.
-    begun: HashSet<TableId>,
+    begun: BTreeSet<TableId>,
 }
 
 /// One table and what its copy has said so far.
