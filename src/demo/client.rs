@@ -63,6 +63,15 @@ impl Client {
     /// The answer to `GET path`, or to `POST path` when there is a JSON body; `None` for 404.
     pub async fn request(&mut self, path: &str, body: Option<Bytes>) -> Result<Option<Bytes>, ClientError> {
         let method = if body.is_some() { Method::POST } else { Method::GET };
+        self.send(method, path, body).await
+    }
+
+    /// The answer to `PUT path` with a JSON body; `None` for 404.
+    pub async fn put(&mut self, path: &str, body: Bytes) -> Result<Option<Bytes>, ClientError> {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: Option<Bytes>) -> Result<Option<Bytes>, ClientError> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);

@@ -18,6 +18,9 @@ pub fn write_views(directory: &Path) -> io::Result<()> {
     FILES.iter().try_for_each(|(name, text)| std::fs::write(directory.join(name), text))
 }
 
+/// The file that declares where the tables come from; the others read them.
+pub(super) const DECLARATIONS: &str = "shop.sql";
+
 /// The text of one of the files.
 pub fn view_file(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)

@@ -1,11 +1,16 @@
 //! The demo: a shop of five services with live traffic, views over them, and a check that the views are right.
 //!
-//! The services are plain SQLite files in a temporary directory, written as their owners would write them. What is
-//! printed at the end was measured in the run; a view that differs from its query on the owners' data is an error.
+//! The services are plain SQLite files in a temporary directory, written as their owners would write them; or, where
+//! servers are named, databases and topics that are followed through Kafka ([`servers`]). What is printed at the end was
+//! measured in the run; a view that differs from its query on the owners' data is an error.
 
 pub mod shop;
 
 mod names;
+
+pub mod store;
+
+pub mod servers;
 
 pub mod skew;
 
@@ -67,6 +72,9 @@ pub struct DemoOptions {
     /// Listen beyond loopback without a token
     #[arg(long, env = "VANTAGE_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
+    /// Where the services keep their rows.
+    #[command(flatten)]
+    pub servers: servers::ServerOptions,
     /// Print the summary as JSON and nothing else
     #[arg(long, env = "VANTAGE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rusqlite::params;
 use tokio::runtime::Handle;
 
 use super::latency::Latencies;
 use super::shop::{RESERVED_PRODUCTS, Service, Shop};
+use super::store::{StoreError, values};
 use crate::change::Datum;
 use crate::engine::{Engine, EngineError};
 
@@ -31,9 +31,9 @@ const FIRST_PRICE: i64 = 1_000_000_000;
 /// Why freshness could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The service's file could not be written.
+    /// The service's store could not be written.
     #[error("the pricing service could not be written: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Store(#[from] StoreError),
     /// The view could not be read.
     #[error("product_card could not be read: {0}")]
     Engine(#[from] EngineError),
@@ -60,23 +60,23 @@ pub struct Probe {
 impl Probe {
     /// Starts to measure.
     pub fn start(shop: &Shop, engine: &Engine, runtime: &Handle) -> Result<Probe, ProbeError> {
-        let pricing = shop.open(Service::Pricing)?;
+        let mut pricing = shop.store(Service::Pricing)?;
         let card = engine.view("product_card").ok_or(ProbeError::NoView)?;
         if card.relation().schema.index_of("price_cents").is_none() {
             return Err(ProbeError::NoView);
         }
         let first = shop.products() - RESERVED_PRODUCTS + 1;
-        let highest = "SELECT max(?1, coalesce(max(price_cents), 0)) FROM prices WHERE product_id >= ?2";
-        let mut price: i64 = pricing.query_row(highest, [FIRST_PRICE, first], |row| row.get(0))?;
+        let highest = format!("SELECT coalesce(max(price_cents), 0) FROM prices WHERE product_id >= {first}");
+        let mut price = pricing.number(&highest)?.max(FIRST_PRICE);
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, runtime, mut published) = (Arc::clone(&stop), runtime.clone(), engine.board().subscribe());
         let thread = thread::spawn(move || {
-            let mut update = pricing.prepare("UPDATE prices SET price_cents = ?2 WHERE product_id = ?1")?;
+            let update = "UPDATE prices SET price_cents = ?2 WHERE product_id = ?1";
             let mut freshness = Latencies::new();
             while !stopped.load(Ordering::Acquire) {
                 price += 1;
                 let product = first + price % PROBED_PRODUCTS;
-                update.execute(params![product, price])?;
+                pricing.run(&[(update, &values![product, price])])?;
                 let committed = Instant::now();
                 loop {
                     published.borrow_and_update();

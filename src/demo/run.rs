@@ -10,12 +10,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::DemoOptions;
-use super::check::{CheckError, check_views};
 use super::probe::{Probe, ProbeError};
 use super::readers::{ReadError, ReadTimes, Readers};
+use super::servers::Servers;
 use super::settle::{SettleError, settle};
 use super::shop::Service;
 use super::stage::{self, Stage, StageError};
+use super::store::StoreError;
 use super::summary::Summary;
 use super::traffic::{Traffic, Written};
 use crate::engine::EngineError;
@@ -47,7 +48,7 @@ pub enum DemoError {
     Engine(#[from] EngineError),
     /// A service could not write.
     #[error("a service could not write: {0}")]
-    Traffic(#[from] rusqlite::Error),
+    Traffic(#[from] StoreError),
     /// Freshness could not be measured.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -57,9 +58,9 @@ pub enum DemoError {
     /// The views did not catch up.
     #[error(transparent)]
     Settle(#[from] SettleError),
-    /// The check could not be made.
-    #[error(transparent)]
-    Check(#[from] CheckError),
+    /// The views are not what the services have.
+    #[error("after the last change these views differ from their queries on the owners' data: {0}")]
+    Different(String),
     /// The HTTP interface.
     #[error("serving failed: {0}")]
     Serve(String),
@@ -91,10 +92,11 @@ pub fn run(options: DemoOptions) -> Result<ExitCode, DemoError> {
     let listener = listener.map_err(io(&format!("cannot listen on {}", options.listen)))?;
     let address = listener.local_addr().map_err(io("the listener has no address"))?;
 
-    let stage = match Stage::set_in(directory, options.products, &|| interruption.happened()) {
-        Err(StageError::Interrupted) => return Ok(ExitCode::from(EXIT_CODE)),
-        stage => stage?,
-    };
+    let stage =
+        match Stage::set_in(directory, options.products, Servers::of(&options.servers), &|| interruption.happened()) {
+            Err(StageError::Interrupted) => return Ok(ExitCode::from(EXIT_CODE)),
+            stage => stage?,
+        };
     let (stop_serving, stopped) = oneshot::channel::<()>();
     let board = Arc::clone(stage.engine.board());
     let serving = runtime.spawn(serve::serve(listener, board, serve_options, async { _ = stopped.await }));
@@ -146,6 +148,16 @@ fn play(
         let traffic = Traffic::start(&stage.shop, options.rate as f64, 2)?;
         runtime.block_on(interruption.clone().wait());
         traffic.stop()?;
+        // What went through servers is looked at once more, now that all of it has gone the whole way.
+        if stage.shop.servers().is_some() {
+            let checks = stage.check(&|| false)?;
+            let different = checks.iter().filter(|check| check.difference.is_some());
+            let different: Vec<&str> = different.map(|check| check.view.as_str()).collect();
+            if !different.is_empty() {
+                return Err(DemoError::Different(different.join(", ")));
+            }
+            say(&format!("every view equals its query on the owners' data: {} views", checks.len()))?;
+        }
     }
     Ok(summary.correct)
 }
@@ -171,7 +183,7 @@ fn measure(
     let (catalog, board) = (stage.engine.catalog(), stage.engine.board());
     settle(catalog, stage.shop.directory(), board, handle, SETTLE_PATIENCE)?;
     let start = Instant::now();
-    let checks = check_views(catalog, stage.shop.directory(), board)?;
+    let checks = stage.check(&|| interruption.happened())?;
     Ok(Summary {
         products: stage.shop.products(),
         seeded_rows: stage.seeded_rows,
@@ -194,10 +206,12 @@ fn what_to_try(stage: &Stage, address: SocketAddr, options: &DemoOptions) -> Res
     // The last product: neither the traffic nor the probe touches it, so what one writes to it stays.
     let product = shop.products();
     let category = shop.category_of(product);
-    let orders = shop.open(Service::Orders)?;
-    let customer: i64 = orders.query_row("SELECT customer_id FROM orders ORDER BY id LIMIT 1", [], |row| row.get(0))?;
-    let pricing = shop.path(Service::Pricing);
-    let pricing = pricing.display();
+    let mut orders = shop.store(Service::Orders)?;
+    let customer = orders.number("SELECT customer_id FROM orders ORDER BY id LIMIT 1")?;
+    let pricing = match shop.servers() {
+        Some(servers) => servers.pricing_client(),
+        None => format!("sqlite3 -cmd '.timeout 5000' {}", shop.path(Service::Pricing).display()),
+    };
     let reachable = match address.ip().is_unspecified() {
         true => SocketAddr::from(([127, 0, 0, 1], address.port())),
         false => address,
@@ -217,7 +231,7 @@ fn what_to_try(stage: &Stage, address: SocketAddr, options: &DemoOptions) -> Res
 
 write as the owner of the prices does, and read the card again:
 
-  sqlite3 -cmd '.timeout 5000' {pricing} 'UPDATE prices SET price_cents = 100 WHERE product_id = {product}'
+  {pricing} 'UPDATE prices SET price_cents = 100 WHERE product_id = {product}'
   {curl} '{views}/product_card/{product}'
 "
     ))

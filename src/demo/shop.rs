@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::servers::Servers;
+use super::store::{File, Store, StoreError};
+
 /// A category lists this many products.
 pub const PRODUCTS_PER_CATEGORY: i64 = 500;
 
@@ -147,13 +150,33 @@ pub struct Shop {
     directory: PathBuf,
     products: i64,
     seed: u64,
+    /// Where the services keep their rows, if not in their files.
+    servers: Option<Servers>,
 }
 
 impl Shop {
     /// A shop of `products` products (at least 1,000) below `directory`; `seed` decides every value in it.
     pub fn new(directory: &Path, products: u64, seed: u64) -> Shop {
         let products = i64::try_from(products).unwrap_or(i64::MAX).max(1000);
-        Shop { directory: directory.to_path_buf(), products, seed }
+        Shop { directory: directory.to_path_buf(), products, seed, servers: None }
+    }
+
+    /// The same shop with its rows in servers.
+    pub(super) fn over(self, servers: Option<Servers>) -> Shop {
+        Shop { servers, ..self }
+    }
+
+    /// Where the services keep their rows, if not in their files.
+    pub(super) fn servers(&self) -> Option<&Servers> {
+        self.servers.as_ref()
+    }
+
+    /// A service's store, as the service itself has it open.
+    pub(super) fn store(&self, service: Service) -> Result<Box<dyn Store>, StoreError> {
+        match &self.servers {
+            Some(servers) => servers.open(self, service),
+            None => Ok(Box::new(File(self.open(service)?))),
+        }
     }
 
     /// The directory the views' relative paths begin at.

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::files::write_views;
+use super::check::{COPY, CheckError, ViewCheck, check_views};
+use super::files::{DECLARATIONS, write_views};
 use super::progress::Progress;
 use super::seed::{expected_rows, seed};
+use super::servers::{ConnectError, Servers};
 use super::shop::{Service, Shop};
+use super::store::StoreError;
 use crate::engine::{Engine, EngineError, EngineOptions};
 use crate::source::sqlite::capture;
 
@@ -19,6 +22,10 @@ const SEED: u64 = 20_260_101;
 
 /// How long the first copy of the five stores may take for each million rows, and at least.
 const PATIENCE_PER_MILLION: Duration = Duration::from_secs(60);
+
+/// How long what servers hold may take until the views have it, and between two looks at it.
+const SERVERS_PATIENCE: Duration = Duration::from_secs(120);
+const SERVERS_PAUSE: Duration = Duration::from_millis(300);
 
 /// Why the stage could not be set.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +47,15 @@ pub enum StageError {
         /// Why.
         reason: String,
     },
+    /// A server could not be filled.
+    #[error("the shop could not move into its servers: {0}")]
+    Store(#[from] StoreError),
+    /// Debezium does not follow them.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The views could not be checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -65,13 +81,15 @@ pub struct Stage {
 impl Stage {
     /// Seeds a shop of `products` products, installs capture, and starts an engine until every view is live.
     pub fn set(products: u64) -> Result<Stage, StageError> {
-        Stage::set_in(directory()?, products, &|| false)
+        Stage::set_in(directory()?, products, None, &|| false)
     }
 
-    /// Does so in `directory`, unless `stop` says not to go on; then nothing is left of it.
+    /// Does so in `directory`, unless `stop` says not to go on; then nothing is left of it. Where there are servers, the
+    /// services move into them.
     pub(super) fn set_in(
         directory: TempDir,
         products: u64,
+        servers: Option<Servers>,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Stage, StageError> {
         let root = directory.path();
@@ -88,18 +106,57 @@ impl Stage {
         });
         let seeded_rows = if stop() { Err(StageError::Interrupted) } else { Ok(seeded?) }?;
         progress.finish();
-        let seed_time = start.elapsed();
-        for service in Service::ALL {
-            install(&shop, service)?;
+        let shop = shop.over(servers);
+        if let Some(servers) = shop.servers() {
+            move_in(&shop, servers, stop)?;
         }
+        let seed_time = start.elapsed();
+        let in_files = Service::ALL.into_iter().filter(|it| shop.servers().is_none() || *it == Service::Inventory);
+        in_files.into_iter().try_for_each(|service| install(&shop, service))?;
         let start = Instant::now();
         let mut options = EngineOptions::new(root.join("views"), root.join("data"));
         options.base = Some(root.to_path_buf());
         let engine = Engine::start(options)?;
         wait_live(&engine, seeded_rows, stop)?;
-        let load_time = start.elapsed();
-        Ok(Stage { engine, shop, seeded_rows, seed_time, load_time, _directory: directory })
+        let mut stage =
+            Stage { engine, shop, seeded_rows, seed_time, load_time: Duration::ZERO, _directory: directory };
+        if stage.shop.servers().is_some() {
+            stage.check(stop)?;
+        }
+        stage.load_time = start.elapsed();
+        Ok(stage)
     }
+
+    /// Every view against its query on the owners' data. The services must be quiet; what servers hold may still be on its
+    /// way, so that is looked at until the views have it.
+    pub(super) fn check(&self, stop: &dyn Fn() -> bool) -> Result<Vec<ViewCheck>, StageError> {
+        let (catalog, board) = (self.engine.catalog(), self.engine.board());
+        let Some(servers) = self.shop.servers() else {
+            return Ok(check_views(catalog, self.shop.directory(), board)?);
+        };
+        servers.copy(&self.shop, &self.shop.directory().join(COPY))?;
+        let start = Instant::now();
+        loop {
+            let checks = check_views(catalog, self.shop.directory(), board)?;
+            let settled = checks.iter().all(|check| check.difference.is_none());
+            if settled || stop() || start.elapsed() > SERVERS_PATIENCE {
+                return Ok(checks);
+            }
+            std::thread::sleep(SERVERS_PAUSE);
+        }
+    }
+}
+
+/// Puts what was seeded into the servers, and declares the tables as they are there.
+fn move_in(shop: &Shop, servers: &Servers, stop: &dyn Fn() -> bool) -> Result<(), StageError> {
+    tracing::info!("the services move into their servers");
+    servers.move_in(shop, stop)?;
+    if stop() {
+        return Err(StageError::Interrupted);
+    }
+    std::fs::write(shop.directory().join("views").join(DECLARATIONS), servers.declarations())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(servers.connect())?)
 }
 
 /// A directory for one shop, which goes with the stage.
@@ -146,7 +203,7 @@ mod tests {
             let directory = directory().unwrap();
             let root = directory.path().to_path_buf();
             let begun = || std::fs::read_dir(root.join(part)).is_ok_and(|mut it| it.next().is_some());
-            let set = Stage::set_in(directory, 2000, &begun);
+            let set = Stage::set_in(directory, 2000, None, &begun);
             assert!(matches!(set, Err(StageError::Interrupted)), "{part}: {set:?}");
             assert!(!root.exists(), "{part}");
         }

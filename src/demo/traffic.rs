@@ -1,4 +1,4 @@
-//! The traffic: what the five services write all day, through plain SQLite connections, one transaction a change.
+//! The traffic: what the five services write all day, through connections of their own, one transaction a change.
 //!
 //! An open loop: changes fall due at a fixed rate whatever the shop's readers do, and a writer that fell behind
 //! catches up at once. The mix of 100 changes is 50 prices, 30 stock movements, 15 reviews and 5 products, and 5 orders
@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rusqlite::{Connection, Params, params};
+use rusqlite::types::Value;
 
 use super::names;
 use super::seed::{SEED_DAY, WAREHOUSES, opinion, price};
 use super::shop::{RESERVED_PRODUCTS, Service, Shop};
 use super::skew::Skew;
+use super::store::{Store, StoreError, values};
 
 /// A running writer.
 #[derive(Debug)]
 pub struct Traffic {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Written, rusqlite::Error>>,
+    thread: JoinHandle<Result<Written, StoreError>>,
 }
 
 /// What a writer did.
@@ -38,7 +39,7 @@ pub struct Written {
 
 impl Traffic {
     /// Starts writing `rate` changes a second; `seed` decides which.
-    pub fn start(shop: &Shop, rate: f64, seed: u64) -> Result<Traffic, rusqlite::Error> {
+    pub fn start(shop: &Shop, rate: f64, seed: u64) -> Result<Traffic, StoreError> {
         let mut writer = Writer::open(shop, seed)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -59,7 +60,7 @@ impl Traffic {
     }
 
     /// Stops writing; every change made is committed.
-    pub fn stop(self) -> Result<Written, rusqlite::Error> {
+    pub fn stop(self) -> Result<Written, StoreError> {
         self.stop.store(true, Ordering::Release);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
@@ -68,11 +69,11 @@ impl Traffic {
 /// The services' writing side.
 #[derive(Debug)]
 pub struct Writer {
-    catalog: Connection,
-    pricing: Connection,
-    inventory: Connection,
-    reviews: Connection,
-    orders: Connection,
+    catalog: Box<dyn Store>,
+    pricing: Box<dyn Store>,
+    inventory: Box<dyn Store>,
+    reviews: Box<dyn Store>,
+    orders: Box<dyn Store>,
     shop: Shop,
     popular: Skew,
     random: SmallRng,
@@ -84,20 +85,20 @@ pub struct Writer {
 
 impl Writer {
     /// Connects to all five services.
-    pub fn open(shop: &Shop, seed: u64) -> Result<Writer, rusqlite::Error> {
-        let [catalog, pricing, inventory, reviews, orders] = [
-            shop.open(Service::Catalog)?,
-            shop.open(Service::Pricing)?,
-            shop.open(Service::Inventory)?,
-            shop.open(Service::Reviews)?,
-            shop.open(Service::Orders)?,
+    pub fn open(shop: &Shop, seed: u64) -> Result<Writer, StoreError> {
+        let [mut catalog, mut pricing, inventory, mut reviews, mut orders] = [
+            shop.store(Service::Catalog)?,
+            shop.store(Service::Pricing)?,
+            shop.store(Service::Inventory)?,
+            shop.store(Service::Reviews)?,
+            shop.store(Service::Orders)?,
         ];
         // Prices outlive discontinued products, and no id is used twice.
-        let next = |connection: &Connection, query| connection.query_row(query, [], |row| row.get::<_, i64>(0));
-        let next_product = next(&pricing, "SELECT max(product_id) + 1 FROM prices")?
-            .max(next(&catalog, "SELECT max(id) + 1 FROM products")?);
-        let next_review = next(&reviews, "SELECT coalesce(max(id), 0) + 1 FROM reviews")?;
-        let next_order = next(&orders, "SELECT coalesce(max(id), 0) + 1 FROM orders")?;
+        let next_product = pricing
+            .number("SELECT max(product_id) + 1 FROM prices")?
+            .max(catalog.number("SELECT max(id) + 1 FROM products")?);
+        let next_review = reviews.number("SELECT coalesce(max(id), 0) + 1 FROM reviews")?;
+        let next_order = orders.number("SELECT coalesce(max(id), 0) + 1 FROM orders")?;
         Ok(Writer {
             catalog,
             pricing,
@@ -120,7 +121,7 @@ impl Writer {
     }
 
     /// One change of the mix.
-    pub fn change(&mut self) -> Result<(), rusqlite::Error> {
+    pub fn change(&mut self) -> Result<(), StoreError> {
         let rows = match self.random.random_range(0..105) {
             0..50 => self.reprice()?,
             50..80 => self.move_stock()?,
@@ -148,98 +149,100 @@ impl Writer {
         self.random.random_range(1..=self.shop.customers())
     }
 
-    fn reprice(&mut self) -> Result<u64, rusqlite::Error> {
+    fn reprice(&mut self) -> Result<u64, StoreError> {
         let product = self.product();
         let (price, list_price) = price(&mut self.random);
+        let now = self.now();
         run(
-            &self.pricing,
+            &mut self.pricing,
             "UPDATE prices SET price_cents = ?2, list_price_cents = ?3, valid_from = ?4 WHERE product_id = ?1",
-            params![product, price, list_price, self.now()],
+            &values![product, price, list_price, now],
         )
     }
 
-    fn move_stock(&mut self) -> Result<u64, rusqlite::Error> {
+    fn move_stock(&mut self) -> Result<u64, StoreError> {
         let product = self.product();
         let warehouse = self.random.random_range(1..=WAREHOUSES);
         let quantity = self.random.random_range(0..150);
         match self.random.random_range(0..100) {
             // A delivery, perhaps to a warehouse that had none.
             0..8 => run(
-                &self.inventory,
+                &mut self.inventory,
                 "INSERT INTO stock VALUES (?1, ?2, ?3)
                  ON CONFLICT (product_id, warehouse_id) DO UPDATE SET quantity = quantity + excluded.quantity",
-                params![product, warehouse, quantity],
+                &values![product, warehouse, quantity],
             ),
             // A warehouse gives the product up.
             8..11 => run(
-                &self.inventory,
+                &mut self.inventory,
                 "DELETE FROM stock WHERE product_id = ?1 AND warehouse_id = ?2",
-                params![product, warehouse],
+                &values![product, warehouse],
             ),
             // A count of the shelf.
             11..40 => run(
-                &self.inventory,
+                &mut self.inventory,
                 "UPDATE stock SET quantity = ?2 WHERE product_id = ?1
                  AND warehouse_id = (SELECT max(warehouse_id) FROM stock WHERE product_id = ?1)",
-                params![product, quantity],
+                &values![product, quantity],
             ),
             // A sale.
             _ => run(
-                &self.inventory,
+                &mut self.inventory,
                 "UPDATE stock SET quantity = quantity - 1 WHERE product_id = ?1 AND quantity > 0
                  AND warehouse_id = (SELECT warehouse_id FROM stock WHERE product_id = ?1
                                      ORDER BY quantity DESC, warehouse_id LIMIT 1)",
-                params![product],
+                &values![product],
             ),
         }
     }
 
-    fn review(&mut self) -> Result<u64, rusqlite::Error> {
+    fn review(&mut self) -> Result<u64, StoreError> {
         let (rating, title) = opinion(&mut self.random);
+        let title = title.map(str::to_owned);
         let earlier = self.random.random_range(1..self.next_review.max(2));
         match self.random.random_range(0..100) {
             0..80 => {
-                let (id, product, customer) = (self.next_review, self.product(), self.customer());
+                let (id, product, customer, now) = (self.next_review, self.product(), self.customer(), self.now());
                 self.next_review += 1;
                 run(
-                    &self.reviews,
+                    &mut self.reviews,
                     "INSERT INTO reviews VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![id, product, customer, rating, title, self.now()],
+                    &values![id, product, customer, rating, title, now],
                 )
             }
             80..95 => run(
-                &self.reviews,
+                &mut self.reviews,
                 "UPDATE reviews SET rating = ?2, title = ?3 WHERE id = ?1",
-                params![earlier, rating, title],
+                &values![earlier, rating, title],
             ),
-            _ => run(&self.reviews, "DELETE FROM reviews WHERE id = ?1", params![earlier]),
+            _ => run(&mut self.reviews, "DELETE FROM reviews WHERE id = ?1", &values![earlier]),
         }
     }
 
-    fn change_product(&mut self) -> Result<u64, rusqlite::Error> {
+    fn change_product(&mut self) -> Result<u64, StoreError> {
         let product = self.product();
         match self.random.random_range(0..100) {
             0..70 => {
                 let category = self.shop.category_of(product);
                 let name = names::product(product, category, self.random.random_range(1..10));
-                run(&self.catalog, "UPDATE products SET name = ?2 WHERE id = ?1", params![product, name])
+                run(&mut self.catalog, "UPDATE products SET name = ?2 WHERE id = ?1", &values![product, name])
             }
             70..85 => {
                 let brand = self.random.random_range(1..=self.shop.brands());
-                run(&self.catalog, "UPDATE products SET brand_id = ?2 WHERE id = ?1", params![product, brand])
+                run(&mut self.catalog, "UPDATE products SET brand_id = ?2 WHERE id = ?1", &values![product, brand])
             }
             85..97 => self.list_product(),
             // What goes is not what everybody buys.
             _ => {
                 let product = self.random.random_range(1..=self.shop.products() - RESERVED_PRODUCTS);
-                let gone = run(&self.catalog, "DELETE FROM products WHERE id = ?1", params![product])?;
-                Ok(gone + run(&self.pricing, "DELETE FROM prices WHERE product_id = ?1", params![product])?)
+                let gone = run(&mut self.catalog, "DELETE FROM products WHERE id = ?1", &values![product])?;
+                Ok(gone + run(&mut self.pricing, "DELETE FROM prices WHERE product_id = ?1", &values![product])?)
             }
         }
     }
 
     /// A new product: three services hear of it, each in its own transaction.
-    fn list_product(&mut self) -> Result<u64, rusqlite::Error> {
+    fn list_product(&mut self) -> Result<u64, StoreError> {
         let id = self.next_product;
         self.next_product += 1;
         let category = self.shop.category_of(id);
@@ -248,41 +251,40 @@ impl Writer {
         let warehouse = self.random.random_range(1..=WAREHOUSES);
         let now = self.now();
         let listed = run(
-            &self.catalog,
+            &mut self.catalog,
             "INSERT INTO products VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)",
-            params![id, names::sku(id), names::product(id, category, 0), brand, category, now],
+            &values![id, names::sku(id), names::product(id, category, 0), brand, category, now],
         )?;
         let insert_price = "INSERT INTO prices VALUES (?1, ?2, ?3, ?4)";
-        let priced = run(&self.pricing, insert_price, params![id, price, list_price, now])?;
-        let stocked = run(&self.inventory, "INSERT INTO stock VALUES (?1, ?2, 25)", params![id, warehouse])?;
+        let priced = run(&mut self.pricing, insert_price, &values![id, price, list_price, now])?;
+        let stocked = run(&mut self.inventory, "INSERT INTO stock VALUES (?1, ?2, 25)", &values![id, warehouse])?;
         Ok(listed + priced + stocked)
     }
 
     /// A new order with its lines in one transaction, or the next step of an older one.
-    fn order(&mut self) -> Result<u64, rusqlite::Error> {
+    fn order(&mut self) -> Result<u64, StoreError> {
         if self.random.random_bool(0.3) {
             let order = self.random.random_range(1..self.next_order.max(2));
-            return run(&self.orders, "UPDATE orders SET status = 'returned' WHERE id = ?1", params![order]);
+            return run(&mut self.orders, "UPDATE orders SET status = 'returned' WHERE id = ?1", &values![order]);
         }
         let (id, customer, now) = (self.next_order, self.customer(), self.now());
         self.next_order += 1;
         let lines: Vec<(i64, i64, i64)> = (0..self.random.random_range(1..=3))
             .map(|_| (self.product(), self.random.random_range(1..=3), price(&mut self.random).0))
             .collect();
-        let transaction = self.orders.transaction()?;
-        let mut rows =
-            run(&transaction, "INSERT INTO orders VALUES (?1, ?2, 'placed', ?3)", params![id, customer, now])?;
-        for (line, (product, quantity, price)) in (1i64..).zip(lines) {
-            let insert = "INSERT INTO order_items VALUES (?1, ?2, ?3, ?4, ?5)";
-            rows += run(&transaction, insert, params![id, line, product, quantity, price])?;
-        }
-        transaction.commit()?;
-        Ok(rows)
+        let placed = values![id, customer, now];
+        let lines: Vec<_> = (1i64..)
+            .zip(lines)
+            .map(|(line, (product, quantity, price))| values![id, line, product, quantity, price])
+            .collect();
+        let mut statements = vec![("INSERT INTO orders VALUES (?1, ?2, 'placed', ?3)", &placed[..])];
+        statements.extend(lines.iter().map(|it| ("INSERT INTO order_items VALUES (?1, ?2, ?3, ?4, ?5)", &it[..])));
+        self.orders.run(&statements)
     }
 }
 
-fn run(connection: &Connection, statement: &str, parameters: impl Params) -> Result<u64, rusqlite::Error> {
-    Ok(connection.prepare_cached(statement)?.execute(parameters)? as u64)
+fn run(store: &mut Box<dyn Store>, statement: &str, values: &[Value]) -> Result<u64, StoreError> {
+    store.run(&[(statement, values)])
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use crate::store::{Board, Epoch, KeyRange, RelationState, StoreError};
 use cell::{Cell, compare_rows, equal_rows, readable};
 use oracle::Oracle;
 
+/// The file with a copy of what is kept in servers.
+pub(super) const COPY: &str = "copy.db";
+
 /// Why the check could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::CheckError;
 use super::cell::Cell;
+use super::{COPY, CheckError};
 use crate::catalog::{Catalog, Relation, View};
 use crate::source::sqlite;
 
@@ -17,7 +17,8 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    /// Attaches the file of every source, and names the tables as the views do.
+    /// Attaches the file of every source, and names the tables as the views do. What is kept in servers is read from their
+    /// copy, under the last part of its name there.
     pub(super) fn attach(catalog: &Catalog, base: &Path) -> Result<Oracle, CheckError> {
         let failed = |view: &str, error| CheckError::Sqlite { view: view.to_owned(), error };
         let connection = Connection::open_in_memory().map_err(|error| failed("anything", error))?;
@@ -27,14 +28,15 @@ impl Oracle {
         };
         prepare().map_err(|error| failed("anything", error))?;
         for source in &catalog.sources {
-            let path = sqlite::path_of(source, base).expect("the demo's services keep SQLite files");
+            let path = sqlite::path_of(source, base).unwrap_or_else(|| base.join(COPY));
             let path = path.to_string_lossy().into_owned();
             let attach = format!("ATTACH ?1 AS {}", quoted(&source.name));
             connection.execute(&attach, [path]).map_err(|error| failed(&source.name, error))?;
         }
         for table in &catalog.tables {
             let source = catalog.sources.get(table.source).map_or("main", |source| source.name.as_str());
-            let from = format!("{}.{}", quoted(source), quoted(&table.upstream));
+            let upstream = table.upstream.rsplit('.').next().unwrap_or(&table.upstream);
+            let from = format!("{}.{}", quoted(source), quoted(upstream));
             let view = format!("CREATE TEMP VIEW {} AS SELECT * FROM {from}", quoted(&table.name));
             connection.execute_batch(&view).map_err(|error| failed(&table.name, error))?;
         }
