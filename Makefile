@@ -19,6 +19,9 @@ setup: ## Install the system packages the build and the tests need
 setup-build:
 	@bash deploy/setup.sh build
 
+setup-real:
+	@bash deploy/setup.sh real
+
 build: setup-build ## Build the binary
 	$(CARGO) build $(PROFILE)
 
@@ -28,8 +31,19 @@ install: build ## Install the binary (PREFIX=/usr/local)
 demo: build ## A shop of five services, served from views (ARGS="--products 10000 --seconds 20")
 	@$(BIN) demo $(ARGS)
 
+demo-kafka: build setup-real ## The shop over PostgreSQL, MariaDB, Kafka and Debezium (ARGS="--seconds 20")
+	@deploy/real/demo.sh $(BIN) $(ARGS)
+
 test: setup ## All tests (SEED=… CASES=… replay or widen the random ones)
 	$(CARGO) test $(PROFILE)
+
+test-real: setup-real ## Real Kafka, Debezium, PostgreSQL and MariaDB, killed at random (SEED=… CASES=…)
+	$(CARGO) build $(PROFILE) --example read_your_write
+	JARS=$$(deploy/real/jars.sh) && NODE_EXAMPLES=$$(deploy/real/node.sh) && export JARS NODE_EXAMPLES && \
+	    $(CARGO) test $(PROFILE) --test it -- real:: --ignored --nocapture --test-threads 1
+
+soak: ## The same with 300 kills (CASES=60)
+	@$(MAKE) test-real CASES=$(or $(CASES),60)
 
 bench: setup-build ## Live joins and API composition against views (ARGS="--products 10000,200000")
 	$(CARGO) bench --locked --profile release --bench live_joins -- $(ARGS)
@@ -45,4 +59,4 @@ lint: setup ## Format, clippy, documentation
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps --document-private-items
 
-.PHONY: help setup setup-build build install demo test bench bench-engine bench-capture lint
+.PHONY: help setup setup-build setup-real build install demo demo-kafka test test-real soak bench bench-engine bench-capture lint

@@ -2,7 +2,8 @@
 # Installs what the machine lacks. The build needs a C and C++ compiler and libclang (RocksDB's bindings are generated at
 # build time), make, and OpenSSL with pkg-config (for TLS to Kafka's brokers). The tests need python3 (SQLite files are written from another process with it), valgrind (the
 # slope test counts instructions with it) and PostgreSQL's server (answers are compared with its); `setup.sh build`
-# leaves those out.
+# leaves those out. `setup.sh real` adds what Kafka, Debezium and MariaDB need to run here: Java, Maven, MariaDB's
+# server, and Node for an example.
 set -euo pipefail
 
 missing=()
@@ -12,6 +13,14 @@ if [ "${1:-}" != build ]; then
     command -v python3 >/dev/null || missing+=(python3)
     command -v valgrind >/dev/null || missing+=(valgrind)
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+fi
+if [ "${1:-}" = real ]; then
+    command -v javac >/dev/null || missing+=(default-jdk-headless)
+    command -v mvn >/dev/null || missing+=(maven)
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    command -v curl >/dev/null || missing+=(curl)
+    { command -v mariadbd && command -v mariadb-install-db && command -v mariadb; } >/dev/null || missing+=(mariadb-server)
 fi
 has_libclang() {
     local found

@@ -15,6 +15,8 @@ mod messages;
 mod oracle;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(all(feature = "kafka", feature = "postgres"))]
+mod real;
 mod schemas;
 mod slope;
 mod support;

@@ -10,6 +10,7 @@ pub(crate) mod stalls;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -26,6 +27,20 @@ pub(crate) fn vantage() -> Command {
         }
     }
     command
+}
+
+/// A port that nobody listens on, below those from which outgoing connections come: a server that is killed and started
+/// again finds it free, and whoever knocks meanwhile does not meet himself.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    let start = std::process::id().wrapping_mul(97);
+    let candidates = (0..1000).map(|_| {
+        let at = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        u16::try_from(PORTS.start + at).expect("a port")
+    });
+    let mut free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("a free port")
 }
 
 /// A temporary directory with view files, a data directory and service files.

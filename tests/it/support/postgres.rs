@@ -74,8 +74,7 @@ pub(crate) struct Server {
 impl Server {
     /// One of a test's own, which listens on a free port too and writes down all it has to say.
     pub(crate) fn own(settings: &[&str]) -> Server {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("free port");
-        Server::start(free.port(), &[&["listen_addresses=127.0.0.1"][..], settings].concat())
+        Server::start(super::free_port(), &[&["listen_addresses=127.0.0.1"][..], settings].concat())
     }
 
     /// The directory of the shared server's socket.
@@ -114,7 +113,8 @@ impl Server {
         &self.home
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Its socket.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.home.join(format!(".s.PGSQL.{}", self.port))
     }
 
@@ -202,7 +202,8 @@ impl Session {
         SERVER.session(database)
     }
 
-    fn connect(socket: &Path, database: &str) -> std::io::Result<Session> {
+    /// A connection to the server at `socket`, which may be away.
+    pub(crate) fn connect(socket: &Path, database: &str) -> std::io::Result<Session> {
         let stream = UnixStream::connect(socket)?;
         let mut session = Session { input: BufReader::new(stream.try_clone()?), stream };
         let mut startup = Vec::new();
@@ -221,6 +222,12 @@ impl Session {
         self.queries(&[sql]).pop().expect("an answer for the statement")
     }
 
+    /// The answer of the last of the statements in `sql`, or that the server went away.
+    pub(crate) fn attempt(&mut self, sql: &str) -> std::io::Result<Result<Answer, Failure>> {
+        self.stream.write_all(&query(sql))?;
+        self.answer()
+    }
+
     /// Runs statements that must succeed.
     pub(crate) fn execute(&mut self, sql: &str) {
         self.query(sql).unwrap_or_else(|failure| panic!("{}: {sql}", failure.message));
@@ -236,10 +243,7 @@ impl Session {
                 if sent > 0 && messages.len() + text.len() > PIPELINE_BYTES {
                     break;
                 }
-                messages.push(b'Q');
-                messages.extend_from_slice(&(text.len() as u32 + 5).to_be_bytes());
-                messages.extend_from_slice(text.as_bytes());
-                messages.push(0);
+                messages.extend(query(text));
                 sent += 1;
             }
             self.stream.write_all(&messages).expect("PostgreSQL reads");
@@ -268,6 +272,15 @@ impl Session {
             }
         }
     }
+}
+
+/// The message that asks for `sql`.
+fn query(sql: &str) -> Vec<u8> {
+    let mut message = vec![b'Q'];
+    message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
+    message.extend_from_slice(sql.as_bytes());
+    message.push(0);
+    message
 }
 
 /// The rest of a message.
