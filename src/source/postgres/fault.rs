@@ -132,7 +132,7 @@ pub(super) fn lost(slot: &str, why: &str) -> String {
 pub(super) fn too_large(number: u32, settings: &Settings) -> String {
     format!(
         "the changes of transaction {number} have more than {} MiB, and a transaction is applied at once and in memory: \
-         raise the option transaction.max.mb, of which about three times as much memory is needed, and restart; \
+         raise the option transaction.max.mb, of which up to ten times as much memory is needed, and restart; \
          until then the server keeps its log",
         settings.transaction_bytes >> 20
     )

@@ -74,7 +74,7 @@ pub(super) const OF_SOURCE: &[Known] = &[
         name: "transaction.max.mb",
         aliases: &[],
         meaning: "how many MiB the changes of one transaction may have, which are applied at once and in memory",
-        need: Need::Default("1024"),
+        need: Need::Default("512"),
         form: Form::Number(1, 1 << 30),
     },
     text("schema.name", &[], "the schema of tables that are named without one", Need::Default("public")),
