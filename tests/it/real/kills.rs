@@ -68,7 +68,11 @@ const CONNECTORS: &[&str] = &["pg", "maria"];
 const KILLS: [Victim; 5] = [Victim::Vantage, Victim::Vantage, Victim::Postgres, Victim::Broker, Victim::Connect];
 
 /// How long it may take until what was written is seen, with all servers starting again.
-const ARRIVAL_PATIENCE: Duration = Duration::from_secs(180);
+const ARRIVAL_PATIENCE: Duration = Duration::from_secs(240);
+
+/// A worker of Connect that started while the broker was away may wait for ever: one that knows no connector for so long is
+/// started again, as whoever runs it does.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(40);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Victim {
@@ -170,8 +174,9 @@ impl Stand {
         }
     }
 
-    fn poll(&self, what: &str, check: impl Fn(&Stand) -> Result<(), String>) {
+    fn poll(&mut self, what: &str, check: impl Fn(&Stand) -> Result<(), String>) {
         let deadline = Instant::now() + ARRIVAL_PATIENCE;
+        let mut working_at = Instant::now();
         while let Err(why) = check(self) {
             if Instant::now() > deadline {
                 let sources = http::get(self.vantage().address, "/v1/sources", &[]).map(|it| it.body);
@@ -181,7 +186,12 @@ impl Stand {
                     self.vantage().log()
                 );
             }
-            self.connect.restart_failed(CONNECTORS);
+            if self.connect.restart_failed(CONNECTORS) {
+                working_at = Instant::now();
+            } else if working_at.elapsed() > CONNECT_PATIENCE {
+                self.connect.kill();
+                working_at = Instant::now();
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -182,14 +182,15 @@ impl Connect {
         panic!("{name}: {last:?}\n{}", self.program.log());
     }
 
-    /// Starts again what has failed, as whoever runs Connect does.
-    pub(super) fn restart_failed(&self, names: &[&str]) {
-        for name in names {
-            let Some(status) = self.ask("GET", &format!("/connectors/{name}/status"), None) else { return };
-            if status.body.contains("\"FAILED\"") {
+    /// Starts again what has failed, as whoever runs Connect does; whether it knows all of these connectors.
+    pub(super) fn restart_failed(&self, names: &[&str]) -> bool {
+        names.iter().all(|name| {
+            let status = self.ask("GET", &format!("/connectors/{name}/status"), None).filter(|it| it.status == 200);
+            if status.as_ref().is_some_and(|it| it.body.contains("\"FAILED\"")) {
                 self.ask("POST", &format!("/connectors/{name}/restart?includeTasks=true&onlyFailed=true"), None);
             }
-        }
+            status.is_some()
+        })
     }
 
     /// What there is to say when nothing arrives.

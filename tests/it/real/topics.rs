@@ -149,9 +149,10 @@ fn topics_that_change_are_followed_or_named() {
     owner.send("remade", 0, 11..20);
     let mut vantage = site.serve();
     for topic in ["trimmed", "remade"] {
-        vantage.wait_for("/v1/sources", |answer| {
-            answer.body.split("gap: ").skip(1).any(|gap| gap.contains(&format!("topic \\\"{topic}\\\"")))
-        });
+        let log = site.path("log");
+        let is_named =
+            |log: String| log.lines().any(|it| it.contains("gap: ") && it.contains(&format!("\"t_{topic}\"")));
+        vantage.wait_for("/livez", |_| std::fs::read_to_string(&log).is_ok_and(is_named));
         let answer = http::get(vantage.address, &format!("/v1/views/{topic}/2"), &[]).expect("answer");
         assert!(answer.status == 200 && answer.body.contains("20"), "{topic}: {}", answer.body);
     }
