@@ -1,5 +1,6 @@
 //! Asks a running server, for the commands that tell how it is doing.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -8,27 +9,37 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
 use vantage::address::parse_address;
+use vantage::change::counted;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {
     /// Address the server listens on
-    #[arg(long, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address)]
+    #[arg(long, global = true, env = "VANTAGE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     listen: SocketAddr,
     /// The server's bearer token
-    #[arg(long, env = "VANTAGE_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, env = "VANTAGE_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
 impl ServerArgs {
     /// The status and the body of the answer to `GET path`.
     fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        self.ask("GET", path, "")
+    }
+
+    /// The status and the body of the answer; `body` is JSON, if there is one.
+    fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
         let address = self.listen;
         let mut stream = TcpStream::connect(address).with_context(|| format!("nothing listens on {address}"))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let token = self.token.as_ref().map_or(String::new(), |it| format!("Authorization: Bearer {it}\r\n"));
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{token}\r\n")?;
+        let kind = match body.len() {
+            0 => String::new(),
+            length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
+        };
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{token}{kind}\r\n{body}")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).with_context(|| format!("what listens on {address} does not answer"))?;
         let (head, body) =
@@ -56,6 +67,39 @@ struct Source {
     positions: Vec<String>,
     lag_ms: Option<u64>,
     events: u64,
+    #[serde(default)]
+    parts: Vec<Part>,
+    /// By table, how many messages were left out.
+    #[serde(default)]
+    rejected: BTreeMap<String, u64>,
+    /// What is not as it should be although the source is followed.
+    #[serde(default)]
+    warnings: BTreeMap<String, String>,
+}
+
+/// A part of a source.
+#[derive(Debug, Deserialize)]
+struct Part {
+    part: String,
+    position: Option<String>,
+    /// Of a source that tells of its parts.
+    state: Option<String>,
+    #[serde(flatten)]
+    figures: BTreeMap<String, serde_json::Value>,
+}
+
+impl Part {
+    fn cells(&self, source: &str) -> Option<[String; 5]> {
+        let state = self.state.clone()?;
+        let position = self.position.as_ref().and_then(|it| it.strip_prefix(source)?.strip_prefix('@'));
+        let place = position.map_or("-", |it| it.rsplit_once(':').map_or(it, |it| it.1));
+        let figure = |(name, value): (&String, &serde_json::Value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{name} {value}")
+        };
+        let figures: Vec<String> = self.figures.iter().map(figure).collect();
+        Some([source.into(), self.part.clone(), state, place.into(), figures.join(", ")])
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,20 +134,70 @@ pub(crate) fn sources(server: &ServerArgs) -> anyhow::Result<String> {
     }
 }
 
+/// Has tables of a source copied again; what the server says to that.
+pub(crate) fn resync(server: &ServerArgs, source: &str, table: Option<&str>) -> anyhow::Result<String> {
+    let body = match table {
+        Some(table) => serde_json::json!({ "table": table }),
+        None => serde_json::json!({}),
+    };
+    let path = format!("/v1/sources/{}/resync", percent_encoded(source));
+    let (status, body) = server.ask("POST", &path, &body.to_string())?;
+    match status {
+        202 => {
+            let Copied { tables } = serde_json::from_str(&body).context("the answer does not say what is copied")?;
+            Ok(format!("copied again: {}; vantage sources shows how that gets on", tables.join(", ")))
+        }
+        401 => bail!("the server on {} wants a token: set VANTAGE_TOKEN or --token", server.listen),
+        _ => bail!("the server on {} answers {status}: {body}", server.listen),
+    }
+}
+
+/// What is copied again.
+#[derive(Debug, Deserialize)]
+struct Copied {
+    tables: Vec<String>,
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encoded = |it: u8| match it {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(it).to_string(),
+        _ => format!("%{it:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
 fn table(body: &str) -> anyhow::Result<String> {
     let sources: Vec<Source> = serde_json::from_str(body).context("the answer is not a list of sources")?;
     let head = ["SOURCE", "STATE", "LAG", "EVENTS", "POSITION"].map(String::from);
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(sources.iter().map(Source::cells)).collect();
+    let mut lines = aligned(head, sources.iter().map(Source::cells));
+    let parts = sources.iter().flat_map(|source| source.parts.iter().filter_map(|it| it.cells(&source.name)));
+    let parts: Vec<[String; 5]> = parts.collect();
+    if !parts.is_empty() {
+        lines.push(String::new());
+        lines.extend(aligned(["SOURCE", "PART", "STATE", "POSITION", ""].map(String::from), parts));
+    }
+    for source in &sources {
+        let told = source.status.reason.iter().chain(source.warnings.values());
+        lines.extend(told.map(|it| format!("\n{}: {it}", source.name)));
+        lines.extend(source.rejected.iter().map(|(table, count)| {
+            let name = &source.name;
+            let messages = counted(usize::try_from(*count).unwrap_or(usize::MAX), "message");
+            format!("\n{name}: {messages} left out of {table}; GET /v1/sources/{name}/rejected shows the last ones")
+        }));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// Rows below their head, in columns.
+fn aligned(head: [String; 5], rows: impl IntoIterator<Item = [String; 5]>) -> Vec<String> {
+    let rows: Vec<[String; 5]> = std::iter::once(head).chain(rows).collect();
     let widths: [usize; 5] =
         std::array::from_fn(|at| rows.iter().map(|it| it[at].chars().count()).max().unwrap_or_default());
     let line = |row: &[String; 5]| {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
-    let reasons = sources.iter().filter_map(|it| Some(format!("\n{}: {}", it.name, it.status.reason.as_ref()?)));
-    lines.extend(reasons);
-    Ok(lines.join("\n"))
+    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -117,7 +211,10 @@ mod tests {
             {"name": "orders", "status": {"state": "snapshotting", "rows": 5, "total": 20}, "positions": [], "lag_ms": null,
              "events": 5},
             {"name": "stock", "status": {"state": "halted", "reason": "no"}, "positions": ["stock@0:1", "stock@1:2"],
-             "lag_ms": 70000, "events": 0}
+             "lag_ms": 70000, "events": 0, "warnings": {"transactions": "not whole"},
+             "rejected": {"items": 2},
+             "parts": [{"part": "0", "position": "stock@0:1", "state": "streaming", "end": 9, "behind": 8},
+                       {"part": "1", "position": "stock@1:2", "state": "halted", "wal_status": "lost"}]}
         ]"#;
         let expected = "\
 SOURCE   STATE              LAG       EVENTS  POSITION
@@ -125,7 +222,15 @@ catalog  streaming          3 ms      1842    catalog@17
 orders   snapshotting 25 %  -         5       -
 stock    halted             70000 ms  0       stock@0:1,stock@1:2
 
-stock: no";
+SOURCE  PART  STATE      POSITION
+stock   0     streaming  1         behind 8, end 9
+stock   1     halted     2         wal_status lost
+
+stock: no
+
+stock: not whole
+
+stock: 2 messages left out of items; GET /v1/sources/stock/rejected shows the last ones";
         assert_eq!(table(body).unwrap(), expected);
         assert!(table("{}").is_err());
     }

@@ -36,8 +36,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Ask a running server whether it is ready (exit code 0 or 1)
     Health(ServerArgs),
-    /// Show the sources of a running server: states, lag, positions
-    Sources(ServerArgs),
+    /// Show the sources of a running server: states, lag, positions; or have one copied again
+    Sources(SourcesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +66,26 @@ pub(crate) struct ServeArgs {
     /// After SIGTERM, how long /readyz says no before connections are refused, in milliseconds
     #[arg(long, env = "VANTAGE_DRAIN_DELAY_MS", default_value_t = 0)]
     pub(crate) drain_delay_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SourcesArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(subcommand)]
+    pub(crate) action: Option<SourcesAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourcesAction {
+    /// Copy tables of a source again, and apply what differs from what is held
+    Resync {
+        /// The source
+        source: String,
+        /// Only this table (default: all)
+        #[arg(long)]
+        table: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

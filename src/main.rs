@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use ask::ServerArgs;
 use clap::Parser;
-use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, ServeArgs};
+use cli::{CaptureAction, CheckArgs, Cli, Command, ExplainArgs, ServeArgs, SourcesAction, SourcesArgs};
 use vantage::catalog::{Catalog, Problem, Table};
 use vantage::change::{Schema, counted};
 use vantage::engine::{Engine, EngineError, EngineOptions, Outline};
@@ -61,7 +61,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => run_check(&args),
         Command::Explain(args) => run_explain(&args),
         Command::Health(server) => run_health(&server),
-        Command::Sources(server) => say(&ask::sources(&server)?).map(|()| ExitCode::SUCCESS),
+        Command::Sources(SourcesArgs { server, action: None }) => {
+            say(&ask::sources(&server)?).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Sources(SourcesArgs { server, action: Some(SourcesAction::Resync { source, table }) }) => {
+            say(&ask::resync(&server, &source, table.as_deref())?).map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 

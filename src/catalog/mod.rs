@@ -100,6 +100,8 @@ pub struct Table {
     pub options: Options,
     /// How its messages are read, where it is made of messages.
     pub format: Option<Format>,
+    /// Where it says that messages which cannot be read are left out; without that they halt it.
+    pub skips_errors: Option<Span>,
     /// The comment in front of the statement.
     pub doc: String,
     /// Where it is declared.

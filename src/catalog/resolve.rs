@@ -28,7 +28,7 @@ pub(crate) fn resolve(files: Vec<File>, declared: Vec<Declared>, problems: &mut 
                 let name = name.text;
                 catalog.sources.push(Source { name, connector, options, is_unshared: false, doc, span });
             }
-            Declaration::Table(table) => match place_table(&mut catalog, &names, name, table) {
+            Declaration::Table(table) => match place_table(&mut catalog, &names, name, *table) {
                 Ok(table) => catalog.tables.push(Table { doc, span, ..table }),
                 Err(problem) => problems.push(problem),
             },
@@ -93,7 +93,7 @@ fn place_table(
     name: Name,
     declared: TableDeclaration,
 ) -> Result<Table, Problem> {
-    let TableDeclaration { columns, origin, upstream, options, format } = declared;
+    let TableDeclaration { columns, origin, upstream, options, format, skips_errors } = declared;
     let upstream = upstream.map_or_else(|| name.text.clone(), |it| it.text);
     let (source, options) = match origin {
         Origin::Shared(source) => {
@@ -114,7 +114,8 @@ fn place_table(
             (catalog.sources.len() - 1, Options::default())
         }
     };
-    Ok(Table { name: name.text, source, upstream, declared: columns, options, format, ..Table::default() })
+    let declared = columns;
+    Ok(Table { name: name.text, source, upstream, declared, options, format, skips_errors, ..Table::default() })
 }
 
 /// File and line, in words.

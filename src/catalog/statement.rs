@@ -19,7 +19,7 @@ use crate::dialect::{SyntaxError, syntax_error};
 #[derive(Debug)]
 pub(crate) enum Declaration {
     Source { connector: Name, options: Options },
-    Table(TableDeclaration),
+    Table(Box<TableDeclaration>),
     View(ViewDeclaration),
     Index { relation: Name, columns: Vec<IndexColumn>, include: Vec<String> },
 }
@@ -31,6 +31,7 @@ pub(crate) struct TableDeclaration {
     pub(crate) upstream: Option<Name>,
     pub(crate) options: Options,
     pub(crate) format: Option<Format>,
+    pub(crate) skips_errors: Option<Span>,
 }
 
 /// Whose table it is.
@@ -164,6 +165,7 @@ fn table(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {
     let mut options = if cursor.accept_keyword("WITH") { options(cursor)? } else { Options::default() };
     let format = format(cursor, &mut options)?;
     refuse_include(cursor)?;
+    let skips_errors = on_error(cursor)?;
     let (origin, upstream) = match shared {
         Some((source, upstream)) => (Origin::Shared(source), Some(upstream)),
         None => {
@@ -171,7 +173,26 @@ fn table(cursor: &mut Cursor<'_>) -> Result<(Name, Declaration), Problem> {
             (Origin::Own(take_connector(&mut options, &name, "table")?), take_upstream(&mut options)?)
         }
     };
-    Ok((name, Declaration::Table(TableDeclaration { columns, origin, upstream, options, format })))
+    let table = TableDeclaration { columns, origin, upstream, options, format, skips_errors };
+    Ok((name, Declaration::Table(Box::new(table))))
+}
+
+/// `ON ERROR SKIP`, which leaves out what cannot be read; `ON ERROR HALT`, which stops there, is what is done without it.
+fn on_error(cursor: &mut Cursor<'_>) -> Result<Option<Span>, Problem> {
+    let begin = cursor.here();
+    if !cursor.accept_keyword("ON") {
+        return Ok(None);
+    }
+    cursor.expect_keyword("ERROR")?;
+    let end = cursor.here().end;
+    if cursor.accept_keyword("SKIP") {
+        return Ok(Some(Span { end, ..begin }));
+    }
+    if cursor.accept_keyword("HALT") {
+        return Ok(None);
+    }
+    let hint = "ON ERROR SKIP leaves out messages that cannot be read, and keeps them aside; ON ERROR HALT stops there";
+    Err(cursor.expected("SKIP or HALT").with_hint(hint))
 }
 
 /// What a table is called at a source of its own, as those spell it whose declarations are pasted.

@@ -553,6 +553,16 @@ fn what_a_table_cannot_be_declared_with_is_refused() {
               = hint: write it behind CREATE TABLE … FROM s TABLE '…'"#]],
         ),
         (
+            "CREATE TABLE t FROM shop TABLE 'x' FORMAT PLAIN ENCODE JSON ON ERROR IGNORE;".into(),
+            expect![[r#"
+            error: expected SKIP or HALT, found "IGNORE"
+             --> views/shop.sql:3:70
+              |
+            3 | CREATE TABLE t FROM shop TABLE 'x' FORMAT PLAIN ENCODE JSON ON ERROR IGNORE;
+              |                                                                      ^^^^^^
+              = hint: ON ERROR SKIP leaves out messages that cannot be read, and keeps them aside; ON ERROR HALT stops there"#]],
+        ),
+        (
             "CREATE VIEW v WITH (freshness = '1s') AS SELECT 1;".into(),
             expect![[r#"
             error: a plain view is as fresh as what it reads
@@ -606,5 +616,15 @@ fn a_view_says_how_fresh_it_has_to_be() {
             format!("{SHOP}CREATE MATERIALIZED VIEW v WITH (freshness = '{freshness}') AS SELECT id FROM products;");
         let catalog = read_files(vec![File { path: "a.sql".into(), text }], Vec::new()).unwrap();
         assert_eq!(catalog.views[0].freshness.map(|it| it.as_millis()), Some(millis), "{freshness}");
+    }
+}
+
+#[test]
+fn a_table_says_what_becomes_of_messages_that_cannot_be_read() {
+    for (clause, expected) in [("", false), ("ON ERROR HALT", false), ("on error skip", true)] {
+        let text = format!("{SHOP}CREATE TABLE t FROM shop TABLE 'x' FORMAT PLAIN ENCODE JSON {clause};");
+        let catalog = read_files(vec![File { path: "a.sql".into(), text }], Vec::new()).unwrap();
+        let table = catalog.tables.iter().find(|it| it.name == "t").unwrap();
+        assert_eq!(table.skips_errors.is_some(), expected, "{clause}");
     }
 }

@@ -207,6 +207,11 @@ impl Core {
         self.rebuild()
     }
 
+    /// Forgets what copies have said so far, since their sources begin anew; the served tables that were being compared.
+    pub(super) fn give_up_copies(&mut self) -> Vec<TableId> {
+        std::mem::take(&mut self.resnapshots).into_values().flat_map(Resnapshot::into_compared).collect()
+    }
+
     /// A table that is served will be compared with its copy; one that is not begins empty.
     fn begin_snapshot(&mut self, source: usize, tables: &[TableId]) -> Result<(), EngineError> {
         for table in tables {

@@ -42,6 +42,11 @@ impl Resnapshot {
         self.begun.insert(table);
     }
 
+    /// The tables that are compared.
+    pub(super) fn into_compared(self) -> impl Iterator<Item = TableId> {
+        self.tables.into_keys()
+    }
+
     /// Whether `table` is being copied.
     pub(super) fn has_begun(&self, table: TableId) -> bool {
         self.begun.contains(&table)

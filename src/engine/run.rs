@@ -4,7 +4,7 @@
 //! then. Only mistakes in the view files stop the start, before anything is touched.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -20,7 +20,7 @@ use super::report::{Reporter, unready};
 use super::revise::Reviser;
 use super::view::View;
 use crate::catalog::Catalog;
-use crate::change::{Batch, Position, Schema, SourceHealth, TableId};
+use crate::change::{Batch, Details, Position, Rejections, Schema, SourceHealth, TableId};
 use crate::plan::{self, Graph};
 use crate::source::{self, Link, Message, SourceSpec, Sources, TableSpec};
 use crate::store::{Board, Epoch, StoreError};
@@ -88,6 +88,7 @@ impl Engine {
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
+            resync: BTreeSet::new(),
             announced: false,
             sync_requests: None,
         };
@@ -159,6 +160,16 @@ pub fn plan_views(catalog: &Catalog, schemas: &[Schema]) -> Result<Graph, Engine
     plan::plan(catalog, schemas).map_err(|problems| EngineError::Views { files: catalog.files.clone(), problems })
 }
 
+/// Why the sources are not followed any further as they are.
+enum Next {
+    /// There is something else to be planned.
+    Replan(Box<Outline>),
+    /// These tables are to be copied again, as a difference.
+    CopyAgain(BTreeSet<TableId>),
+    /// Told to stop.
+    Stop,
+}
+
 /// What the engine thread owns besides the core.
 struct Runner {
     options: EngineOptions,
@@ -171,6 +182,8 @@ struct Runner {
     durable: Vec<Arc<Mutex<Option<Position>>>>,
     /// When the oldest commit that is not fsynced was made.
     unsynced: Option<Instant>,
+    /// Tables that are copied again although what is held of them lacks nothing, because somebody asked for it.
+    resync: BTreeSet<TableId>,
     /// Whether it was said that everything is ready.
     announced: bool,
     /// To the sync thread.
@@ -192,11 +205,20 @@ impl Runner {
 
     fn run(&mut self, mut core: Core) -> Result<(), EngineError> {
         core.stop = Arc::clone(&self.stop);
+        let mut loaded = core.load();
         loop {
-            match core.load().and_then(|()| self.follow_sources(&mut core)) {
-                Ok(Some(outline)) => core = self.replan(core, outline)?,
+            match loaded.and_then(|()| self.follow_sources(&mut core)) {
+                Ok(Next::Replan(outline)) => {
+                    core = self.replan(core, *outline)?;
+                    loaded = core.load();
+                }
+                Ok(Next::CopyAgain(tables)) => {
+                    self.resync = tables;
+                    self.resync.extend(core.give_up_copies());
+                    loaded = Ok(());
+                }
                 // Told to stop while it loads, builds, or waits for the disk: what was not done is done by the next start.
-                Ok(None) | Err(EngineError::Stopped) => break,
+                Ok(Next::Stop) | Err(EngineError::Stopped) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -217,14 +239,14 @@ impl Runner {
         self.sources = sources;
         self.reporter.set_unplanned(unplanned);
         self.reporter.forget_tables();
+        self.resync.clear();
         self.reviser.learn(&core.catalog, &schemas)?;
         self.announced = false;
         Ok(core)
     }
 
-    /// Runs the threads of the sources and of syncing around the epoch loop; what is to be planned instead, or `None`
-    /// when told to stop.
-    fn follow_sources(&mut self, core: &mut Core) -> Result<Option<Outline>, EngineError> {
+    /// Runs the threads of the sources and of syncing around the epoch loop, until something else is to be done.
+    fn follow_sources(&mut self, core: &mut Core) -> Result<Next, EngineError> {
         let (sender, messages) = sync_channel(QUEUED_MESSAGES);
         let stop_sources = Arc::new(AtomicBool::new(false));
         let mut threads = self.spawn_sources(core, &sender, &stop_sources);
@@ -249,6 +271,7 @@ impl Runner {
         stop: &Arc<AtomicBool>,
     ) -> Vec<JoinHandle<()>> {
         let mut threads = Vec::new();
+        let resync = std::mem::take(&mut self.resync);
         self.durable.clear();
         for (index, source) in core.catalog.sources.iter().enumerate() {
             let from = core.position(index);
@@ -259,7 +282,7 @@ impl Runner {
                 table: TableId(table),
                 declaration: declared.clone(),
                 schema: core.graph().nodes[table].schema.clone(),
-                copy: !core.is_covered(TableId(table)),
+                copy: !core.is_covered(TableId(table)) || resync.contains(&TableId(table)),
             });
             let spec = SourceSpec { index, name: source.name.clone(), tables: tables.collect() };
             let link = Link { sender: sender.clone(), durable, stop: Arc::clone(stop) };
@@ -269,7 +292,7 @@ impl Runner {
     }
 
     /// The epoch loop: take what has arrived, make it one epoch, publish, sync now and then.
-    fn follow(&mut self, core: &mut Core, messages: &Receiver<Message>) -> Result<Option<Outline>, EngineError> {
+    fn follow(&mut self, core: &mut Core, messages: &Receiver<Message>) -> Result<Next, EngineError> {
         while !self.stop.load(Ordering::Acquire) {
             let mut arrived = Vec::new();
             match messages.recv_timeout(self.pause()) {
@@ -293,10 +316,29 @@ impl Runner {
                 self.request_sync(&core.board().epoch())?;
             }
             if let Some(outline) = self.reviser.look(core, &mut self.reporter) {
-                return Ok(Some(outline));
+                return Ok(Next::Replan(Box::new(outline)));
+            }
+            if let Some(tables) = self.asked_copies(core) {
+                return Ok(Next::CopyAgain(tables));
             }
         }
-        Ok(None)
+        Ok(Next::Stop)
+    }
+
+    /// The tables that somebody wants to be copied again, if there are any.
+    fn asked_copies(&self, core: &Core) -> Option<BTreeSet<TableId>> {
+        let mut tables = BTreeSet::new();
+        for (index, source) in self.board.sources().iter().enumerate() {
+            let names = source.take_resync();
+            if names.is_empty() {
+                continue;
+            }
+            let of_source = core.catalog.tables.iter().enumerate().filter(|it| it.1.source == index);
+            tables.extend(of_source.filter(|it| names.contains(&it.1.name)).map(|it| TableId(it.0)));
+            let list: Vec<String> = names.into_iter().collect();
+            tracing::info!(source = source.name, tables = list.join(", "), "copied again, as was asked for");
+        }
+        (!tables.is_empty()).then_some(tables)
     }
 
     /// How long to wait for the next message: until the next fsync is due.
@@ -320,6 +362,18 @@ impl Runner {
                 Turn::Halted(source, halted) => {
                     self.reporter.log_halted(&core.catalog, source, &halted);
                     core.set_halted(source, halted);
+                }
+                Turn::Rejected(source, rejected) => {
+                    if let Some(status) = self.board.sources().get(source) {
+                        for (table, rejections) in rejected {
+                            status.reject(&core.catalog.tables[table.0].name, rejections);
+                        }
+                    }
+                }
+                Turn::Details(source, details) => {
+                    if let Some(status) = self.board.sources().get(source) {
+                        status.set_details(details);
+                    }
                 }
                 Turn::Current(source, instant) => {
                     current.insert(source, instant);
@@ -381,6 +435,8 @@ enum Turn {
     Apply(Vec<Batch>),
     Health(usize, SourceHealth),
     Halted(usize, Vec<(TableId, String)>),
+    Rejected(usize, Vec<(TableId, Rejections)>),
+    Details(usize, Details),
     Current(usize, Instant),
 }
 
@@ -398,6 +454,15 @@ fn turns(messages: Vec<Message>) -> Vec<Turn> {
             // It is looked at after all batches, and comes too often to end an epoch.
             Message::Current(source, instant) => {
                 turns.push(Turn::Current(source, instant));
+                continue;
+            }
+            // These say nothing of what is held here, and come often, too.
+            Message::Rejected(source, rejected) => {
+                turns.push(Turn::Rejected(source, rejected));
+                continue;
+            }
+            Message::Details(source, details) => {
+                turns.push(Turn::Details(source, details));
                 continue;
             }
             Message::Health(source, health) => Turn::Health(source, health),
@@ -419,10 +484,7 @@ fn internal_error(panic: &(dyn Any + Send)) -> String {
 }
 
 fn events_of(message: &Message) -> usize {
-    match message {
-        Message::Batch(batch) => batch.events.len(),
-        Message::Health(..) | Message::Halted(..) | Message::Current(..) => 0,
-    }
+    if let Message::Batch(batch) = message { batch.events.len() } else { 0 }
 }
 
 fn unix_us(instant: Instant) -> u64 {
@@ -452,17 +514,21 @@ mod tests {
         let healthy = |source| Message::Health(source, SourceHealth::Streaming);
         let halted = Message::Halted(0, Vec::new());
         let current = Message::Current(1, Instant::now());
-        let messages = vec![batch(0), current, batch(1), healthy(0), healthy(1), batch(0), halted, batch(1)];
+        let details = Message::Details(0, Details::default());
+        let messages = vec![batch(0), current, details, batch(1), healthy(0), healthy(1), batch(0), halted, batch(1)];
         let shown: Vec<String> = turns(messages)
             .iter()
             .map(|turn| match turn {
                 Turn::Apply(batches) => format!("apply {:?}", batches.iter().map(|it| it.source).collect::<Vec<_>>()),
                 Turn::Health(source, _) => format!("health {source}"),
                 Turn::Halted(source, _) => format!("halted {source}"),
+                Turn::Rejected(source, _) => format!("rejected {source}"),
+                Turn::Details(source, _) => format!("details {source}"),
                 Turn::Current(source, _) => format!("current {source}"),
             })
             .collect();
-        let expected = ["current 1", "apply [0, 1]", "health 0", "health 1", "apply [0]", "halted 0", "apply [1]"];
+        let expected =
+            ["current 1", "details 0", "apply [0, 1]", "health 0", "health 1", "apply [0]", "halted 0", "apply [1]"];
         assert_eq!(shown, expected);
     }
 }

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::route::{LABELS, Route};
 use super::router::App;
 use super::snapshot::Snapshot;
+use super::source_metrics;
 use super::sql::Load;
 
 /// Upper bounds in nanoseconds: keyed reads take microseconds, statements up to their time-out.
@@ -52,14 +53,9 @@ struct RouteLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabels {
-    name: String,
-    state: &'static str,
+pub(super) struct StateLabels {
+    pub(super) name: String,
+    pub(super) state: &'static str,
 }
 
 /// What is counted while the process runs.
@@ -217,22 +213,7 @@ fn board(app: &App, registry: &mut Registry) {
     let epoch = Gauge::<i64>::default();
     epoch.set(i64::try_from(app.board.epoch().number()).unwrap_or(i64::MAX));
     registry.register("epoch", "Number of the published epoch", epoch);
-    let lag = Family::<SourceLabels, Gauge<f64, AtomicU64>>::default();
-    let events = Family::<SourceLabels, Counter>::default();
-    let source_state = Family::<StateLabels, Gauge>::default();
-    for source in app.board.sources() {
-        let labels = SourceLabels { source: source.name.clone() };
-        if let Some(millis) = source.lag_ms() {
-            lag.get_or_create(&labels).set(millis as f64 / 1000.0);
-        }
-        events.get_or_create(&labels).inc_by(source.events.load(Ordering::Relaxed));
-        let state = source.health.read().unwrap_or_else(|it| it.into_inner()).word();
-        source_state.get_or_create(&StateLabels { name: source.name.clone(), state }).set(1);
-    }
-    let lag_help = "How far the published epoch may be behind the source";
-    registry.register_with_unit("source_lag", lag_help, Unit::Seconds, lag);
-    registry.register("source_events", "Events applied since the start", events);
-    registry.register("source_state", "1 for the state each source is in", source_state);
+    source_metrics::register(app, registry);
     let relation_state = Family::<StateLabels, Gauge>::default();
     let directory = app.directory();
     let snapshot = Snapshot::take(&app.board);

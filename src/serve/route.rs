@@ -8,6 +8,8 @@ use axum::http::Method;
 pub(crate) enum Route<'a> {
     Views,
     Sources,
+    Rejected(&'a str),
+    Resync(&'a str),
     Schema(&'a str),
     List(&'a str),
     Row(&'a str, &'a str),
@@ -21,7 +23,7 @@ pub(crate) enum Route<'a> {
 }
 
 /// The routes by [`Route::number`], as metrics name them.
-pub(crate) const LABELS: [&str; 11] = [
+pub(crate) const LABELS: [&str; 13] = [
     "/v1/views",
     "/v1/schema/{view}",
     "/v1/views/{view}",
@@ -33,6 +35,8 @@ pub(crate) const LABELS: [&str; 11] = [
     "/readyz",
     "/v1/sources",
     "other",
+    "/v1/sources/{source}/rejected",
+    "/v1/sources/{source}/resync",
 ];
 
 impl<'a> Route<'a> {
@@ -44,6 +48,13 @@ impl<'a> Route<'a> {
                 Some((view, "batch")) if method == Method::POST => Route::Batch(view),
                 Some((_, key)) if key.contains('/') => Route::Other,
                 Some((view, key)) => Route::Row(view, key),
+            };
+        }
+        if let Some(rest) = path.strip_prefix("/v1/sources/") {
+            return match rest.split_once('/') {
+                Some((source, "rejected")) => Route::Rejected(source),
+                Some((source, "resync")) => Route::Resync(source),
+                _ => Route::Other,
             };
         }
         match path {
@@ -74,13 +85,15 @@ impl<'a> Route<'a> {
             Route::Readyz => 8,
             Route::Sources => 9,
             Route::Other => 10,
+            Route::Rejected(_) => 11,
+            Route::Resync(_) => 12,
         }
     }
 
     /// The methods it is asked for with, as the header `Allow` lists them.
     pub(crate) fn methods(self) -> &'static str {
         match self {
-            Route::Batch(_) | Route::Sql => "POST",
+            Route::Batch(_) | Route::Sql | Route::Resync(_) => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -112,6 +125,10 @@ mod tests {
         assert_eq!(get("/v1/views/a/1/2"), Route::Other);
         assert_eq!(get("/v1/schema/a"), Route::Schema("a"));
         assert_eq!(get("/v1/schema"), Route::Other);
+        assert_eq!(get("/v1/sources/a/rejected"), Route::Rejected("a"));
+        assert_eq!(get("/v1/sources/a"), Route::Other);
+        assert_eq!(get("/v1/sources/a/b/rejected"), Route::Other);
+        assert_eq!(LABELS[get("/v1/sources/a/rejected").number()], "/v1/sources/{source}/rejected");
         assert_eq!(LABELS[get("/v1/views/a/1").number()], "/v1/views/{view}/{key}");
         assert_eq!(LABELS[get("/nowhere").number()], "other");
     }

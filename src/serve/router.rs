@@ -21,7 +21,7 @@ use super::route::Route;
 use super::served::Directory;
 use super::transit::{Share, Transit};
 use super::walkers::Walkers;
-use super::{accept, batch, describe, health, list, metrics, percent, read, socket, sources, sql, wait};
+use super::{accept, batch, describe, health, list, metrics, percent, read, resync, socket, sources, sql, wait};
 use crate::store::Board;
 
 /// How many bytes of request bodies there may be, small ones not counted.
@@ -193,6 +193,8 @@ pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: Incoming) -> Respo
         Route::List(view) | Route::Row(view, _) | Route::Batch(view) => rows(app, asked, view, body).await,
         Route::Views => app.place().and_then(|_place| describe::views(app)),
         Route::Sources => app.place().and_then(|_place| sources::sources(app)),
+        Route::Rejected(source) => app.place().and_then(|_place| sources::rejected(app, &decoded(source)?)),
+        Route::Resync(source) => Box::pin(resync::resync(app, asked.head, source, body)).await,
         Route::Schema(view) => app.place().and_then(|_place| describe::schema(app, &decoded(view)?)),
         // What is large and rare lies apart, so that a read by key need not move it along.
         Route::Sql => Box::pin(sql::post(app, asked.head, body)).await,
@@ -222,15 +224,15 @@ async fn rows(app: &App, asked: Asked<'_>, view: &str, body: Incoming) -> Result
 }
 
 /// The name a part of a path stands for.
-fn decoded(view: &str) -> Result<Cow<'_, str>, Problem> {
+pub(super) fn decoded(view: &str) -> Result<Cow<'_, str>, Problem> {
     percent::decode(view, false).ok_or_else(|| Problem::bad_request(format!("\"{view}\" is not percent-encoded UTF-8")))
 }
 
 fn no_route(head: &Parts) -> Problem {
     let detail = format!("there is nothing at the path \"{}\"", head.uri.path());
     Problem::new(StatusCode::NOT_FOUND, "42P01", detail).hint(
-        "there are /v1/views, /v1/views/{view}, /v1/views/{view}/{key}, /v1/schema/{view}, /v1/sources, /v1/sql, /livez, \
-         /readyz and /metrics; a key with a slash in it is written with %2F",
+        "there are /v1/views, /v1/views/{view}, /v1/views/{view}/{key}, /v1/schema/{view}, /v1/sources, /v1/sources/{source}/rejected, \
+         /v1/sources/{source}/resync, /v1/sql, /livez, /readyz and /metrics; a key with a slash in it is written with %2F",
     )
 }
 
@@ -238,6 +240,6 @@ fn no_method(head: &Parts, route: Route<'_>) -> Problem {
     let detail = format!("{} is not possible at {}", head.method, head.uri.path());
     let methods = route.methods();
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "25006", detail)
-        .hint(format!("everything here is read-only; use {}", methods.replace(", ", " or ")));
+        .hint(format!("data is only read here; use {}", methods.replace(", ", " or ")));
     Problem { allow: Some(methods), ..problem }
 }

@@ -41,6 +41,7 @@ pub fn connect(catalog: &Catalog, base: &Path) -> Result<Sources, (Vec<File>, Ve
         if let Some(connector) = &connector {
             let earlier = catalog.sources.iter().zip(&connectors);
             reading.problems.extend(claimed(source, &**connector, earlier));
+            reading.problems.extend(tables.iter().filter_map(|it| unskippable(it, source, &**connector)));
         }
         connectors.push(connector);
     }
@@ -58,6 +59,13 @@ fn unknown_kind(source: &Source, kinds: &[Kind]) -> Problem {
     let names: Vec<String> = kinds.iter().map(|it| format!("'{}'", it.name)).collect();
     let near = did_you_mean(&source.connector.text, kinds.iter().map(|it| it.name));
     problem.with_hint(near.unwrap_or(format!("connectors: {}", names.join(", "))))
+}
+
+/// The problem of a table that would leave out what its source does not have.
+fn unskippable(table: &Table, source: &Source, connector: &dyn Connector) -> Option<Problem> {
+    let span = table.skips_errors.filter(|_| !connector.has_messages())?;
+    let problem = Problem::at(span, format!("connector '{}' has no messages to skip", source.connector.text));
+    Some(problem.with_hint("a value that has no place here is an error cell of its row; leave ON ERROR out"))
 }
 
 /// The problem of a source that claims what one of the `earlier` ones has.

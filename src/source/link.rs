@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Message, SourceSpec};
-use crate::change::{Position, SourceHealth, TableId};
+use crate::change::{Details, Position, SourceHealth, TableId};
 
 /// How soon a source that pauses notices that it shall end.
 const STOP_POLL: Duration = Duration::from_millis(20);
@@ -53,6 +53,7 @@ impl Link {
 pub(super) struct Told {
     health: Option<SourceHealth>,
     halted: BTreeMap<TableId, String>,
+    details: Details,
     added: BTreeMap<String, Vec<String>>,
 }
 
@@ -78,6 +79,19 @@ impl Told {
         }
         self.halted.clone_from(halted);
         link.send(Message::Halted(spec.index, halted.clone().into_iter().collect()))
+    }
+
+    /// Tells what there is to say besides.
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "other kinds have health alone"))]
+    pub(super) fn details(&mut self, spec: &SourceSpec, link: &Link, details: Details) -> Result<(), Gone> {
+        if self.details == details {
+            return Ok(());
+        }
+        for (_, warning) in details.warnings.iter().filter(|it| self.details.warnings.get(it.0) != Some(it.1)) {
+            tracing::warn!(source = spec.name, "{warning}");
+        }
+        self.details.clone_from(&details);
+        link.send(Message::Details(spec.index, details))
     }
 
     /// Says in the log which columns the source's tables got since they were planned with, by table.

@@ -36,7 +36,7 @@ use std::time::Instant;
 
 use self::options::Reading;
 use crate::catalog::{Source, Table};
-use crate::change::{Batch, DataType, Position, Schema, SourceHealth, TableId};
+use crate::change::{Batch, DataType, Details, Position, Rejections, Schema, SourceHealth, TableId};
 
 /// Every kind of source there is.
 const KINDS: &[Kind] = &[
@@ -85,6 +85,11 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
+    /// Whether its tables are made of messages, of which one may not be readable.
+    fn has_messages(&self) -> bool {
+        false
+    }
+
     /// Follows the source until the link's receiver is dropped or its stop flag is set: a snapshot, or the stream behind
     /// `from` with snapshots of the tables that need one.
     fn run(&self, spec: &SourceSpec, from: Option<Position>, link: &Link);
@@ -108,6 +113,10 @@ pub enum Message {
     Health(usize, SourceHealth),
     /// The declared tables of a source that are not followed now, each with what is wrong and what to do; the others are.
     Halted(usize, Vec<(TableId, String)>),
+    /// Messages that were left out of tables which say `ON ERROR SKIP`, since this was last told.
+    Rejected(usize, Vec<(TableId, Rejections)>),
+    /// What there is to say of the source besides.
+    Details(usize, Details),
     /// Nothing is waiting at the source as of this instant: everything committed before it has been sent.
     Current(usize, Instant),
 }

@@ -52,6 +52,16 @@ fn sources_are_connected_by_their_kind() {
               = hint: add path = 'services/catalog.db'"#]],
         ),
         (
+            "CREATE SOURCE s WITH (connector = 'sqlite', path = 'x.db'); CREATE TABLE t FROM s TABLE 't' ON ERROR SKIP;",
+            expect![[r#"
+            error: connector 'sqlite' has no messages to skip
+             --> views/shop.sql:1:93
+              |
+            1 | CREATE SOURCE s WITH (connector = 'sqlite', path = 'x.db'); CREATE TABLE t FROM s TABLE 't' ON ERROR SKIP;
+              |                                                                                             ^^^^^^^^^^^^^
+              = hint: a value that has no place here is an error cell of its row; leave ON ERROR out"#]],
+        ),
+        (
             "CREATE SOURCE s WITH (connector = 'sqlite', path = '');",
             expect![[r#"
             error: "" is not a path

@@ -1,8 +1,8 @@
 //! The status board: the one place where the engine says how things are and where readers look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::epoch::Epoch;
 use super::stats::StoreStats;
 use crate::catalog::{Relation, View};
-use crate::change::{Position, SourceHealth, counted};
+use crate::change::{Details, Position, Rejections, SourceHealth, counted};
 
 /// How a relation is doing, and with it whether it may be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -121,6 +121,12 @@ pub struct SourceStatus {
     pub name: String,
     /// Its health.
     pub health: RwLock<SourceHealth>,
+    /// What else it tells of itself.
+    details: RwLock<Arc<Details>>,
+    /// By table, the messages that were left out.
+    rejected: RwLock<BTreeMap<String, Rejections>>,
+    /// The tables that somebody wants to be copied again.
+    resync: Mutex<BTreeSet<String>>,
     /// Unix time in microseconds up to which everything committed at the source is in the published epoch.
     pub current_until_us: AtomicU64,
     /// Events applied since the process started.
@@ -128,6 +134,43 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
+    /// What it tells of itself besides its health.
+    pub fn details(&self) -> Arc<Details> {
+        Arc::clone(&self.details.read().unwrap_or_else(|it| it.into_inner()))
+    }
+
+    /// Replaces what it tells of itself.
+    pub fn set_details(&self, details: Details) {
+        *self.details.write().unwrap_or_else(|it| it.into_inner()) = Arc::new(details);
+    }
+
+    /// By table, the messages that were left out since the process started.
+    pub fn rejected(&self) -> BTreeMap<String, Rejections> {
+        self.rejected.read().unwrap_or_else(|it| it.into_inner()).clone()
+    }
+
+    /// By table, how many messages were left out since the process started.
+    pub fn rejected_counts(&self) -> BTreeMap<String, u64> {
+        let rejected = self.rejected.read().unwrap_or_else(|it| it.into_inner());
+        rejected.iter().map(|(table, it)| (table.clone(), it.count)).collect()
+    }
+
+    /// More messages were left out of `table`.
+    pub fn reject(&self, table: &str, rejections: Rejections) {
+        let mut rejected = self.rejected.write().unwrap_or_else(|it| it.into_inner());
+        rejected.entry(table.into()).or_default().extend(rejections);
+    }
+
+    /// Asks for these tables of the source to be copied again; the engine looks for that.
+    pub fn ask_resync(&self, tables: impl IntoIterator<Item = String>) {
+        self.resync.lock().unwrap_or_else(|it| it.into_inner()).extend(tables);
+    }
+
+    /// The tables for which that was asked since the last call.
+    pub fn take_resync(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.resync.lock().unwrap_or_else(|it| it.into_inner()))
+    }
+
     /// How far behind the source the published epoch may be, in milliseconds; `None` before the first copy is done.
     pub fn lag_ms(&self) -> Option<u64> {
         let until = self.current_until_us.load(Ordering::Acquire);
@@ -160,6 +203,9 @@ impl Board {
         let status = |name| SourceStatus {
             name,
             health: RwLock::new(SourceHealth::Connecting),
+            details: RwLock::default(),
+            rejected: RwLock::default(),
+            resync: Mutex::default(),
             current_until_us: AtomicU64::new(0),
             events: AtomicU64::new(0),
         };

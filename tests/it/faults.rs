@@ -548,3 +548,33 @@ fn a_data_directory_that_cannot_be_used_is_named_with_the_cure() {
     assert_eq!(view_rows(&server), truths(&site.service("shop.db")));
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn what_the_log_has_missed_is_found_by_a_copy_that_is_asked_for() {
+    let site = site();
+    let shop = site.service("shop.db");
+    let mut server = site.serve();
+    server.wait_ready();
+    let before = truths(&shop);
+    assert_eq!(view_rows(&server), before);
+    // Nothing logs what a connection without triggers does.
+    shop.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).expect("without triggers");
+    shop.execute_batch("DELETE FROM items WHERE id = 1; UPDATE items SET colour = 'green' WHERE id = 3")
+        .expect("written");
+    shop.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true).expect("with triggers");
+    shop.execute_batch("INSERT INTO tags VALUES (9, 2, 'logged')").expect("written");
+    assert_eq!(after(&server, "tag_count", head(&shop), 20_000).status, 200);
+    assert_eq!(view_rows(&server)[0], before[0], "nobody has noticed");
+    let resync = |arguments: &[&str]| {
+        let listen = server.address.to_string();
+        vantage().args(["sources", "resync", "shop", "--listen", &listen]).args(arguments).output().expect("vantage")
+    };
+    let refused = resync(&["--table", "notes"]);
+    assert!(!refused.status.success() && text_of(&refused).contains("no table \\\"notes\\\""), "{}", text_of(&refused));
+    let asked = resync(&["--table", "items"]);
+    assert!(asked.status.success() && text_of(&asked).contains("copied again: items"), "{}", text_of(&asked));
+    server.wait_for("/v1/views/items?order=id", |answer| answer.status == 200 && answer.body.contains("green"));
+    server.wait_ready();
+    assert_eq!(view_rows(&server), truths(&shop));
+    assert_eq!(server.terminate(), Some(0));
+}

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::fixture::{Server, publish, read_answer, shop};
-use crate::change::{Notation, Place, Position, SourceHealth};
+use crate::change::{Details, Excerpt, Notation, Part, Place, Position, Rejected, Rejections, SourceHealth};
 use crate::serve::{ServeError, ServeOptions};
 use crate::store::{Board, Epoch, RelationState};
 
@@ -187,6 +187,88 @@ async fn sources_are_told_with_positions_and_reasons() {
     assert_eq!(sources[1]["status"], json!({ "state": "halted", "reason": "no such luck" }));
     assert_eq!((&sources[1]["positions"], &sources[1]["events"]), (&json!([]), &json!(0)));
     server.ask("POST", "/v1/sources", &[], "{}").await.assert_problem(405, "25006");
+}
+
+#[tokio::test]
+async fn copies_are_asked_for_by_who_shows_the_token_and_says_what_it_sends() {
+    let token = ServeOptions { token: Some("secret".into()), ..ServeOptions::default() };
+    let server = Server::with(token, shop(1)).await;
+    let path = "/v1/sources/catalog/resync";
+    let (bearer, json_body) = (("Authorization", "Bearer secret"), ("Content-Type", "application/json"));
+    let asked = || server.board.sources()[0].take_resync().into_iter().collect::<Vec<_>>();
+    server.ask("POST", path, &[json_body], "{}").await.assert_problem(401, "28000");
+    server.ask("POST", path, &[bearer], "{}").await.assert_problem(415, "22023");
+    server.ask("GET", path, &[bearer], "").await.assert_problem(405, "25006");
+    server.ask("POST", path, &[bearer, json_body], "{\"table\": \"nothing\"}").await.assert_problem(404, "42P01");
+    server.ask("POST", path, &[bearer, json_body], "{\"tabel\": \"x\"}").await.assert_problem(400, "22023");
+    let other = "/v1/sources/nothing/resync";
+    server.ask("POST", other, &[bearer, json_body], "{}").await.assert_problem(404, "42704");
+    assert_eq!(asked(), Vec::<String>::new());
+    let answer = server.ask("POST", path, &[bearer, json_body], "{}").await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.json()["source"], "catalog");
+}
+
+#[tokio::test]
+async fn parts_are_told_with_what_their_source_says_of_them() {
+    let server = Server::start().await;
+    let part = Part {
+        state: "streaming".into(),
+        numbers: [("end", 40), ("behind", 23)].into(),
+        words: [("wal_status", "reserved".to_string())].into(),
+    };
+    let parts = [(String::new(), part.clone()), ("9".to_string(), Part { state: "halted".into(), ..part })];
+    let warnings = [("slot", "it fills the disk".to_string())];
+    server.board.sources()[0].set_details(Details { parts: parts.into(), warnings: warnings.into() });
+    let sources = server.get("/v1/sources").await.json();
+    let expected = json!([
+        {"part": "", "position": "catalog@17", "state": "streaming", "end": 40, "behind": 23, "wal_status": "reserved"},
+        {"part": "9", "position": null, "state": "halted", "end": 40, "behind": 23, "wal_status": "reserved"},
+    ]);
+    assert_eq!(sources[0]["parts"], expected);
+    assert_eq!(sources[0]["warnings"], json!({ "slot": "it fills the disk" }));
+    let metrics = server.get("/metrics").await.body;
+    for line in [
+        "vantage_source_part{source=\"catalog\",part=\"\",figure=\"behind\"} 23",
+        "vantage_source_part{source=\"catalog\",part=\"\",figure=\"position\"} 17",
+        "vantage_source_warnings{source=\"catalog\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn messages_that_were_left_out_are_shown_to_who_may_see_rows() {
+    let token = ServeOptions { token: Some("secret".into()), ..ServeOptions::default() };
+    let server = Server::with(token, shop(1)).await;
+    let bearer = [("Authorization", "Bearer secret")];
+    let path = "/v1/sources/catalog/rejected";
+    server.get(path).await.assert_problem(401, "28000");
+    assert_eq!(server.get_with(path, &bearer).await.json(), json!([]));
+    let mut rejections = Rejections::default();
+    rejections.add(Rejected {
+        topic: "orders".into(),
+        partition: 3,
+        offset: 17,
+        reason: "no JSON".into(),
+        key: Some(Excerpt::of(&[0xff, 0])),
+        value: Some(Excerpt::of("é".repeat(1000).as_bytes())),
+    });
+    server.board.sources()[0].reject("orders", rejections);
+    let json = server.get_with(path, &bearer).await.json();
+    assert_eq!((&json[0]["table"], &json[0]["count"]), (&json!("orders"), &json!(1)));
+    let message = &json[0]["last"][0];
+    assert_eq!(
+        (&message["topic"], &message["offset"], &message["reason"]),
+        (&json!("orders"), &json!(17), &json!("no JSON"))
+    );
+    assert_eq!(message["key"], json!({ "base64": "/wA=", "bytes": 2 }));
+    assert_eq!(message["value"], json!({ "text": "é".repeat(512), "bytes": 2000 }));
+    let metrics = server.get_with("/metrics", &bearer).await.body;
+    assert!(metrics.contains("vantage_source_rejected_total{source=\"catalog\",table=\"orders\"} 1"), "{metrics}");
+    let sources = server.get_with("/v1/sources", &bearer).await.json();
+    assert_eq!(sources[0]["rejected"], json!({ "orders": 1 }));
+    server.get_with("/v1/sources/nothing/rejected", &bearer).await.assert_problem(404, "42704");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
 //! | `avro`, `protobuf`, `schemas` | values in Avro and Protobuf, and the schemas they are written with |
 //! | `debezium`, `mongo`, `rows`, `cloudevents`, `outbox`, `csv` | the formats |
 //! | `extended` | the values of MongoDB's documents |
+//! | `transaction` | which transaction of the database a Debezium event belongs to |
 //! | `encoding`, `value` | how a field carries its column's value, once for a column; reading the values |
 
 #![cfg_attr(not(feature = "kafka"), allow(dead_code, unused_imports, reason = "nothing carries messages"))]
@@ -32,6 +33,7 @@ mod rows;
 mod schemas;
 mod shape;
 mod slots;
+mod transaction;
 pub(crate) mod value;
 
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod tests;
 pub(in crate::source) use layout::Layout;
 pub(in crate::source) use message::{Message, Poison, Unread, beginning};
 pub(in crate::source) use schemas::{Registered, Schemas};
+pub(in crate::source) use transaction::{Boundary, Member, TransactionReader};
 
 use self::shape::{Metadata, Origin, Shape, Target, Writer};
 use crate::change::{Event, TableId};
@@ -75,6 +78,11 @@ impl Reader {
     /// Whether it looks at the headers of messages.
     pub(in crate::source) fn wants_headers(&self) -> bool {
         self.wants_headers
+    }
+
+    /// Whether its messages say which transaction of the database they belong to.
+    pub(in crate::source) fn tells_transactions(&self) -> bool {
+        matches!(self.reads, Reads::Debezium(_))
     }
 
     /// Appends what the message did to `table`; nothing when it cannot be read.

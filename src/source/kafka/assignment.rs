@@ -56,11 +56,17 @@ pub(super) fn topics(kafka: &Kafka, spec: &SourceSpec, asker: Asker<'_>, life: &
             id: table.table,
             reader: declared.layout.reader(schemas.as_ref()),
             is_copied: false,
+            skips_errors: table.declaration.skips_errors.is_some(),
             given_up: life.given_up.get(&table.table).cloned(),
         });
     }
     enter_cluster(kafka, spec, asker, life)?;
     let mut topics = Vec::new();
+    // Where this one ends is asked first: of a transaction whose end is told below that, every event is below the ends of
+    // the other topics.
+    if let Some(it) = &kafka.transactions {
+        topics.push(boundaries(&it.topic, asker, life)?);
+    }
     for (name, tables) in by_name {
         let mut topic = Topic { name: name.into(), partitions: Vec::new(), tables, held: None, is_missing: false };
         match look(asker, name)? {
@@ -75,6 +81,40 @@ pub(super) fn topics(kafka: &Kafka, spec: &SourceSpec, asker: Asker<'_>, life: &
         topics.push(topic);
     }
     Ok(topics)
+}
+
+/// The topic that says where transactions end. What is missing of it keeps no table from being followed.
+fn boundaries(name: &str, asker: Asker<'_>, life: &Life) -> Result<Topic, Fault> {
+    let mut topic =
+        Topic { name: name.into(), partitions: Vec::new(), tables: Vec::new(), held: None, is_missing: false };
+    match look(asker, name)? {
+        Found::Partitions(count) => {
+            for number in 0..count as i32 {
+                let (low, high) = watermarks(asker, name, number)?;
+                let place = life.places.get(name, number);
+                let misfit = place.map(|(at, _)| fit(number, at as i64 + 1, low, high));
+                let place = match misfit.as_ref().and_then(|it| it.reason(name)) {
+                    Some(reason) => {
+                        tracing::warn!("{reason}; where transactions end is read from the topic's beginning");
+                        None
+                    }
+                    None => place,
+                };
+                let mut partition = partition(place, low, high, false);
+                if place.is_none() {
+                    (partition.next, partition.first, partition.passed, partition.known) = (low, low, low, low);
+                }
+                partition.target = partition.first.max(high);
+                topic.partitions.push(partition);
+            }
+        }
+        Found::Nothing => {
+            topic.held = Some(format!("there is no topic \"{name}\"; it is looked for again"));
+            topic.is_missing = true;
+        }
+        Found::Refused(reason) => (topic.held, topic.is_missing) = (Some(reason), true),
+    }
+    Ok(topic)
 }
 
 /// Learns which cluster this is. Offsets of another one say nothing here.
@@ -150,6 +190,7 @@ pub(super) fn resync(kafka: &Kafka, life: &mut Life, topic: &mut Topic, misfit: 
     }
     tracing::warn!("{reason}: copying again");
     let tables: Vec<TableId> = topic.tables.iter().map(|it| it.id).collect();
+    life.forget_left_out(&tables);
     life.pending.extend(tables);
     true
 }
@@ -164,7 +205,18 @@ fn partition(place: Option<(u64, Option<i64>)>, low: i64, high: i64, is_copied: 
     let target = if is_copied { high.max(known) } else { first };
     // What was deleted before anybody could read it has been read, as far as it can be.
     let known = if place.is_none() && is_copied { low } else { known };
-    Partition { next: first, known, target, end: high, first, digest, expected, is_moved: is_copied, behind: None }
+    Partition {
+        next: first,
+        known,
+        target,
+        end: high,
+        first,
+        passed: first,
+        digest,
+        expected,
+        is_moved: is_copied,
+        behind: None,
+    }
 }
 
 /// Where the log of a partition begins and ends.
@@ -187,6 +239,9 @@ pub(super) fn assign(consumer: &Consumer, topics: &[Topic]) -> Result<(), Fault>
 
 /// Reads no more of this topic.
 pub(super) fn pause(consumer: &Consumer, topic: &Topic) -> Result<(), Fault> {
+    if topic.partitions.is_empty() {
+        return Ok(());
+    }
     let mut list = TopicPartitionList::new();
     list.add_partition_range(&topic.name, 0, topic.partitions.len() as i32 - 1);
     consumer.pause(&list).map_err(|error| Fault::Retry(error.to_string()))

@@ -10,11 +10,16 @@
 mod assignment;
 mod client;
 mod fault;
+mod holding;
 mod kind;
 mod options;
 mod places;
+mod reading;
 mod run;
 mod session;
+mod telling;
 mod topic;
+mod watch;
+mod whole;
 
 pub(super) use kind::KIND;

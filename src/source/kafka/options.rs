@@ -42,6 +42,26 @@ pub(super) const OF_SOURCE: &[Known] = &[
         form: Form::OneOf(&["earliest", "earliest-offset"]),
     },
     passed(
+        "transaction.topic",
+        &[],
+        Form::Text,
+        "the topic in which Debezium tells where transactions end: they are applied whole",
+    ),
+    Known {
+        name: "transaction.wait",
+        aliases: &[],
+        meaning: "how long the rest of a transaction is waited for",
+        need: Need::Default("10s"),
+        form: Form::Duration,
+    },
+    Known {
+        name: "transaction.held.kbytes",
+        aliases: &[],
+        meaning: "how much may wait for the rest of transactions before reading pauses, in KiB",
+        need: Need::Default("65536"),
+        form: Form::Number(1, 2_097_151),
+    },
+    passed(
         "properties.security.protocol",
         &[],
         Form::OneOf(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]),

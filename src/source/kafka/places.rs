@@ -38,8 +38,7 @@ impl Places {
     pub(super) fn to_position(&self, topics: usize) -> Position {
         let only = self.places.keys().next().filter(|_| topics == 1).map(|it| it.0.clone());
         let part = |((topic, number), (at, digest)): (&(String, i32), &(u64, Option<i64>))| {
-            let name = if only.is_some() { number.to_string() } else { format!("{topic}-{number}") };
-            (name, Place { at: *at, witness: Vec::from_iter(*digest) })
+            (part_name(topic, *number, topics), Place { at: *at, witness: Vec::from_iter(*digest) })
         };
         let parts = self.places.iter().map(part).collect();
         let log = match only {
@@ -68,6 +67,11 @@ impl Places {
     pub(super) fn of_topic(&self, topic: &str) -> impl Iterator<Item = i32> {
         self.places.keys().filter(move |it| it.0 == topic).map(|it| it.1)
     }
+}
+
+/// The name of a partition, of a source that reads `topics` topics.
+pub(super) fn part_name(topic: &str, number: i32, topics: usize) -> String {
+    if topics == 1 { number.to_string() } else { format!("{topic}-{number}") }
 }
 
 #[cfg(test)]

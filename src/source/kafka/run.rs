@@ -11,7 +11,8 @@ use super::fault::Fault;
 use super::kind::Kafka;
 use super::places::Places;
 use super::session::Session;
-use crate::change::{Position, SourceHealth, TableId};
+use crate::change::{Details, Excerpt, Position, Rejected, Rejections, SourceHealth, TableId};
+use crate::source::format::{Message as Envelope, Poison};
 use crate::source::link::{Told, jittered};
 use crate::source::{Link, SourceSpec, TableSpec};
 
@@ -36,6 +37,10 @@ pub(super) fn run(kafka: &Kafka, spec: &SourceSpec, from: Option<Position>, link
             Err(Fault::Retry(reason)) => (SourceHealth::Retrying { reason }, LAST_BACK_OFF),
             Err(Fault::Halt(reason)) => (SourceHealth::Halted { reason }, HALTED_BACK_OFF),
         };
+        // What was said of the parts holds no more.
+        if life.told.details(spec, link, Details::default()).is_err() {
+            return;
+        }
         let is_halt = matches!(health, SourceHealth::Halted { .. });
         if life.told.health(spec, link, health).is_err() {
             return;
@@ -59,6 +64,12 @@ pub(super) struct Life {
     pub(super) given_up: BTreeMap<TableId, String>,
     /// What the position was last said to speak of.
     pub(super) covers: Arc<[TableId]>,
+    /// Messages that were left out of tables and not told of yet.
+    pub(super) rejected: BTreeMap<TableId, Rejections>,
+    /// By table and partition, the last message that was left out: one that is read again is not counted again.
+    left_out: BTreeMap<(TableId, i32), i64>,
+    /// How many transactions were not applied whole, and what was missing of the last one.
+    pub(super) torn: (u64, String),
     /// Whether the last attempt came as far as following the topics.
     pub(super) healthy: bool,
     pub(super) told: Told,
@@ -74,8 +85,33 @@ impl Life {
             pending: pending.into_iter().map(|it| it.table).collect(),
             given_up: BTreeMap::new(),
             covers: covered.into_iter().map(|it| it.table).collect(),
+            rejected: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            torn: (0, String::new()),
             healthy: false,
             told: Told::default(),
         }
+    }
+
+    /// A message is left out of a table.
+    pub(super) fn reject(&mut self, table: TableId, message: &Envelope<'_>, poison: Poison) {
+        let last = self.left_out.entry((table, message.partition)).or_insert(-1);
+        if message.offset <= *last {
+            return;
+        }
+        *last = message.offset;
+        self.rejected.entry(table).or_default().add(Rejected {
+            topic: message.topic.into(),
+            partition: message.partition,
+            offset: message.offset,
+            reason: poison.0,
+            key: message.key.map(Excerpt::of),
+            value: message.value.map(Excerpt::of),
+        });
+    }
+
+    /// The log of these tables is another one: nothing of it was left out yet.
+    pub(super) fn forget_left_out(&mut self, tables: &[TableId]) {
+        self.left_out.retain(|it, _| !tables.contains(&it.0));
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Table {
     pub(super) reader: Reader,
     /// Whether it is being copied: then every message is for it, and else only what the places do not cover.
     pub(super) is_copied: bool,
+    /// Whether a message that cannot be read is left out.
+    pub(super) skips_errors: bool,
     /// Why its copy was given up.
     pub(super) given_up: Option<String>,
 }
@@ -44,11 +46,13 @@ pub(super) struct Partition {
     pub(super) end: i64,
     /// Where reading began.
     pub(super) first: i64,
-    /// Of the last message that was read; none when what is at the place is no message.
+    /// What was made of everything below this one was handed on. Messages between it and `next` wait for others.
+    pub(super) passed: i64,
+    /// Of the last message that was handed on; none when what is at the place is no message.
     pub(super) digest: Option<i64>,
     /// The digest that the message at `known - 1` has to have, until it was seen.
     pub(super) expected: Option<i64>,
-    /// Whether it was read on since this was last told.
+    /// Whether more was handed on since this was last told.
     pub(super) is_moved: bool,
     /// When its end was last asked for and it was behind: what was to be read next, and how often nothing had been waiting.
     pub(super) behind: Option<(i64, u64)>,
@@ -114,27 +118,26 @@ impl Partition {
         }
     }
 
-    /// A message was read.
-    pub(super) fn read(&mut self, offset: i64, digest: i64) {
-        self.next = offset + 1;
-        if self.next >= self.known {
-            self.digest = Some(digest);
+    /// What was made of everything up to `offset` is handed on; its digest is that of the message there, if there is one.
+    pub(super) fn pass(&mut self, offset: i64, digest: Option<i64>) {
+        self.passed = offset + 1;
+        if self.passed >= self.known {
+            self.digest = digest;
         }
         self.is_moved = true;
     }
 
-    /// Everything below `next` was read, of which the last is no message.
-    pub(super) fn skip_to(&mut self, next: i64) {
-        if next > self.next {
-            self.next = next;
-            self.digest = None;
-            self.is_moved = true;
+    /// Everything below `next` was read, of which the last is no message; whether nothing of it waits.
+    pub(super) fn skip_to(&mut self, next: i64, is_free: bool) {
+        self.next = self.next.max(next);
+        if is_free && self.passed < self.next {
+            self.pass(self.next - 1, None);
         }
     }
 
     /// The offset of the last message that every table that is followed knows.
     pub(super) fn place(&self) -> Option<u64> {
-        u64::try_from(self.next.max(self.known) - 1).ok()
+        u64::try_from(self.passed.max(self.known) - 1).ok()
     }
 }
 
@@ -216,7 +219,7 @@ mod tests {
         assert_eq!(it.check(0, 12, 6), Progress::Stuck);
         // An engine that is slow leaves messages waiting.
         assert_eq!(it.check(0, 12, 6), Progress::Fine);
-        it.read(9, 1);
+        it.next = 10;
         assert_eq!(it.check(0, 12, 9), Progress::Fine);
         assert_eq!(it.check(11, 12, 10), Progress::Lost);
     }
@@ -228,6 +231,7 @@ mod tests {
             target: 9,
             end: 9,
             first: 9,
+            passed: 9,
             digest: None,
             expected,
             is_moved: false,

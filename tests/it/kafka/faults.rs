@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use vantage::change::SourceHealth;
+use vantage::store::RelationState;
 
 use super::stand::*;
 
@@ -253,4 +254,67 @@ fn a_mistake_in_the_options_stops_the_start() {
         assert!(error.contains(expected), "{error}");
         assert!(!error.contains("'secret'"), "{error}");
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_where_that_was_asked_for() {
+    let text =
+        views("halt").replace("'orders' FORMAT UPSERT ENCODE JSON", "'orders' FORMAT UPSERT ENCODE JSON ON ERROR SKIP");
+    let stand = stand().rewritten(&text);
+    let broken = |id: i64, n: &str| Sent::new(&id.to_string(), &format!("{{\"n\":{n}}}"));
+    stand.cluster.send("orders", 0, &row(1, 1));
+    stand.cluster.send("orders", 0, &broken(2, "{many}"));
+    stand.cluster.flush();
+    let engine = stand.ready();
+    let rejected = || engine.board().sources()[0].rejected();
+    assert_eq!(rejected()["orders"].count, 1);
+    // Also while it is followed; what is behind it is read.
+    for id in 0..150 {
+        stand.cluster.send("orders", 0, &broken(2, &format!("{{{id}}}")));
+    }
+    stand.cluster.send("orders", 0, &row(3, 3));
+    catch_up(&stand, &engine, "shop");
+    wait_rows(&engine, "o", &["1 | 1", "3 | 3"]);
+    let orders = rejected().remove("orders").expect("messages were left out");
+    assert_eq!((orders.count, orders.last.len()), (151, 100));
+    let last = orders.last.back().expect("a message");
+    assert_eq!((last.topic.as_str(), last.partition, last.offset), ("orders", 0, 151));
+    assert_eq!(last.value.as_ref().expect("a value").bytes, b"{\"n\":{149}}");
+    assert!(!last.reason.is_empty());
+    engine.stop().expect("stop");
+    // The places are behind them.
+    let engine = stand.ready();
+    assert_eq!(engine.board().sources()[0].rejected().len(), 0);
+    engine.stop().expect("stop");
+}
+
+#[test]
+fn a_table_is_copied_again_as_a_difference_when_that_is_asked_for() {
+    let stand = stand();
+    stand.cluster.send("orders", 0, &row(1000, 1));
+    stand.cluster.send("stock", 0, &row(7, 7));
+    let engine = stand.ready();
+    push_out(&stand, "orders");
+    catch_up(&stand, &engine, "shop");
+    assert_eq!(rows(&engine, "o").last().map(String::as_str), Some("1000 | 1"));
+    let kept = rows(&engine, "o").len();
+    let source = &engine.board().sources()[0];
+    let state = engine.view("s").expect("a view");
+    let before = source.events.load(std::sync::atomic::Ordering::Relaxed);
+    source.ask_resync(["orders".to_string()]);
+    // The row whose message is gone from the topic is gone, others are as they were; nothing was emptied in between.
+    let gone = wait_for("the difference", &engine, || {
+        let now = rows(&engine, "o");
+        assert!(now.len() >= kept / 4, "{now:?}");
+        (!now.contains(&"1000 | 1".to_string())).then_some(now)
+    });
+    assert!(gone.contains(&"79 | 79".to_string()), "{gone:?}");
+    assert!(source.events.load(std::sync::atomic::Ordering::Relaxed) > before);
+    assert_eq!(state.state(), RelationState::Live);
+    assert_eq!(rows(&engine, "s"), ["7 | 7"]);
+    // It is followed on.
+    stand.cluster.send("orders", 1, &row(2000, 2));
+    catch_up(&stand, &engine, "shop");
+    assert_eq!(rows(&engine, "o").last().map(String::as_str), Some("2000 | 2"));
+    engine.stop().expect("stop");
 }

@@ -7,3 +7,4 @@ mod registry;
 mod speed;
 mod stand;
 mod stream;
+mod transactions;

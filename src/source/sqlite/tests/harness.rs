@@ -121,6 +121,7 @@ impl Running {
             Message::Current(_, instant) => return Some(instant),
             Message::Health(_, health) => self.health.push(health),
             Message::Halted(_, halted) => self.halted.push(halted.into_iter().map(|it| (it.0.0, it.1)).collect()),
+            Message::Rejected(..) | Message::Details(..) => {}
             Message::Batch(batch) => {
                 self.batches += 1;
                 self.largest = self.largest.max(batch.events.len());
