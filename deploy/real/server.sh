@@ -48,7 +48,6 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
-transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 num.partitions=1
 PROPERTIES
         id=$(java "${jvm[@]}" -cp "$JARS/libs/*" kafka.tools.StorageTool random-uuid)
@@ -78,8 +77,7 @@ status.storage.topic=connect-status
 status.storage.replication.factor=1
 status.storage.partitions=1
 offset.flush.interval.ms=1000
-exactly.once.source.support=enabled
-producer.transaction.timeout.ms=10000
+exactly.once.source.support=disabled
 scheduled.rebalance.max.delay.ms=0
 session.timeout.ms=6000
 heartbeat.interval.ms=2000
