@@ -8,6 +8,7 @@ use super::encoding::{Encoding, Modes};
 use super::json::{Members, utf8};
 use super::message::{Message, Unread};
 use super::shape::{Field, Fields, Shape};
+use super::slots::Slots;
 
 /// Reads keys.
 #[derive(Debug)]
@@ -22,9 +23,9 @@ pub(super) struct KeyReader {
 
 /// What the key of a message says of the columns.
 #[derive(Debug, Clone)]
-pub(super) struct Key<'a> {
-    fields: Vec<Field<'a>>,
-    encodings: Option<Vec<Option<Encoding>>>,
+pub(super) enum Key<'a> {
+    Text(Vec<Field<'a>>, Option<Vec<Option<Encoding>>>),
+    Typed(Slots<'a>),
 }
 
 impl KeyReader {
@@ -49,11 +50,7 @@ impl KeyReader {
     pub(super) fn read<'a>(&mut self, message: &Message<'a>, shape: &Shape) -> Result<Option<Key<'a>>, Unread> {
         let Some(bytes) = message.key else { return Ok(None) };
         if let (Some(avro), Some(0)) = (&mut self.avro, bytes.first()) {
-            let slots = avro.read(bytes, shape)?;
-            return Ok(slots.map(|slots| Key {
-                fields: (0..shape.width()).map(|at| slots.field(at)).collect(),
-                encodings: Some((0..shape.width()).map(|at| slots.encoding(at)).collect()),
-            }));
+            return Ok(avro.read(bytes, shape)?.map(Key::Typed));
         }
         let text = utf8(bytes, "the message's key")?;
         let (schema, json) = self.wrapping.unwrap(text);
@@ -71,7 +68,7 @@ impl KeyReader {
             }
             fields
         };
-        Ok(Some(Key { fields, encodings }))
+        Ok(Some(Key::Text(fields, encodings)))
     }
 }
 
@@ -85,16 +82,25 @@ fn scalar(text: &str) -> Field<'_> {
 impl Key<'_> {
     /// Whether it says all columns of the key that are fields.
     pub(super) fn is_whole(&self, shape: &Shape) -> bool {
-        shape.key_fields().all(|it| self.fields[it.1] != Field::Absent)
+        shape.key_fields().all(|it| match self {
+            Key::Text(fields, _) => fields[it.1] != Field::Absent,
+            Key::Typed(slots) => slots.is_there(it.1),
+        })
     }
 }
 
 impl<'a> Fields<'a> for Key<'a> {
     fn field(&self, at: usize) -> Field<'a> {
-        self.fields[at].clone()
+        match self {
+            Key::Text(fields, _) => fields[at].clone(),
+            Key::Typed(slots) => slots.field(at),
+        }
     }
 
     fn encoding(&self, at: usize) -> Option<Encoding> {
-        self.encodings.as_ref()?[at]
+        match self {
+            Key::Text(_, encodings) => encodings.as_ref()?[at],
+            Key::Typed(slots) => slots.encoding(at),
+        }
     }
 }

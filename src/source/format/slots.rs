@@ -34,6 +34,11 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// Whether something is there.
+    pub(super) fn is_there(&self, at: usize) -> bool {
+        self.0[at].field != Field::Absent
+    }
+
     /// Whether something is there that is not null.
     pub(super) fn has(&self, at: usize) -> bool {
         !matches!(self.0[at].field, Field::Absent | Field::Typed(Typed::Null))
