@@ -106,16 +106,22 @@ impl Part {
 struct Status {
     state: String,
     reason: Option<String>,
+    attempts: Option<u32>,
+    retry_in_ms: Option<u64>,
     rows: Option<u64>,
     total: Option<u64>,
 }
 
 impl Source {
     fn cells(&self) -> [String; 5] {
-        let Status { state, rows, total, .. } = &self.status;
-        let state = match (rows, total) {
-            (Some(rows), Some(total)) => format!("{state} {} %", u128::from(*rows) * 100 / u128::from(*total).max(1)),
-            (Some(rows), None) => format!("{state} {rows} rows"),
+        let Status { state, rows, total, retry_in_ms, .. } = &self.status;
+        let state = match (rows, total, retry_in_ms) {
+            (Some(rows), Some(total), _) => {
+                format!("{state} {} %", u128::from(*rows) * 100 / u128::from(*total).max(1))
+            }
+            (Some(rows), None, _) => format!("{state} {rows} rows"),
+            (_, _, Some(0)) => format!("{state} now"),
+            (_, _, Some(wait)) => format!("{state} in {} s", wait.div_ceil(1000)),
             _ => state.clone(),
         };
         let lag = self.lag_ms.map_or("-".into(), |it| format!("{it} ms"));
@@ -177,7 +183,9 @@ fn table(body: &str) -> anyhow::Result<String> {
         lines.extend(aligned(["SOURCE", "PART", "STATE", "POSITION", ""].map(String::from), parts));
     }
     for source in &sources {
-        let told = source.status.reason.iter().chain(source.warnings.values());
+        let tried = source.status.attempts.filter(|it| *it > 1).map(|it| format!(" (tried {it} times)"));
+        let reason = source.status.reason.as_ref().map(|it| format!("{it}{}", tried.unwrap_or_default()));
+        let told = reason.iter().chain(source.warnings.values());
         lines.extend(told.map(|it| format!("\n{}: {it}", source.name)));
         lines.extend(source.rejected.iter().map(|(table, count)| {
             let name = &source.name;
@@ -214,13 +222,16 @@ mod tests {
              "lag_ms": 70000, "events": 0, "warnings": {"transactions": "not whole"},
              "rejected": {"items": 2},
              "parts": [{"part": "0", "position": "stock@0:1", "state": "streaming", "end": 9, "behind": 8},
-                       {"part": "1", "position": "stock@1:2", "state": "halted", "wal_status": "lost"}]}
+                       {"part": "1", "position": "stock@1:2", "state": "halted", "wal_status": "lost"}]},
+            {"name": "shop", "status": {"state": "retrying", "reason": "away", "attempts": 3, "retry_in_ms": 1200},
+             "positions": [], "lag_ms": null, "events": 0}
         ]"#;
         let expected = "\
 SOURCE   STATE              LAG       EVENTS  POSITION
 catalog  streaming          3 ms      1842    catalog@17
 orders   snapshotting 25 %  -         5       -
 stock    halted             70000 ms  0       stock@0:1,stock@1:2
+shop     retrying in 2 s    -         0       -
 
 SOURCE  PART  STATE      POSITION
 stock   0     streaming  1         behind 8, end 9
@@ -230,7 +241,9 @@ stock: no
 
 stock: not whole
 
-stock: 2 messages left out of items; GET /v1/sources/stock/rejected shows the last ones";
+stock: 2 messages left out of items; GET /v1/sources/stock/rejected shows the last ones
+
+shop: away (tried 3 times)";
         assert_eq!(table(body).unwrap(), expected);
         assert!(table("{}").is_err());
     }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serializer;
 
 use super::counted;
 use super::position::Position;
@@ -79,7 +82,7 @@ pub struct Batch {
     /// is held of the source's other tables is older, and one of them is only named again behind a snapshot of it.
     pub covers: Arc<[TableId]>,
     /// When the newest transaction in this batch became known to the source reader.
-    pub seen_at: std::time::Instant,
+    pub seen_at: Instant,
 }
 
 /// Where a batch stands in the life of its source: part of a snapshot, or of the stream behind it.
@@ -110,10 +113,15 @@ pub enum SourceHealth {
     },
     /// Following the log.
     Streaming,
-    /// Something is in the way that may go by itself (file missing, locked…); it is tried again with back-off.
+    /// Something is in the way that may go by itself (file missing, locked…); it is tried again, and not before its time.
     Retrying {
         /// What is in the way.
         reason: String,
+        /// How often it has been tried in vain since it last went well.
+        attempts: u32,
+        /// When it is tried again; an attempt is under way once that has passed.
+        #[serde(rename = "retry_in_ms", serialize_with = "milliseconds_until")]
+        next: Instant,
     },
     /// Something only a person can mend (a corrupt log, no capture…); what was read so far stays served. What is wrong
     /// with one table only is told of that table, and the source's other tables are followed on.
@@ -136,6 +144,10 @@ impl SourceHealth {
     }
 }
 
+fn milliseconds_until<S: Serializer>(instant: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(instant.saturating_duration_since(Instant::now()).as_millis() as u64)
+}
+
 impl fmt::Display for SourceHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -148,7 +160,9 @@ impl fmt::Display for SourceHealth {
                 write!(f, "being copied: {} so far", counted(*rows as usize, "row"))
             }
             SourceHealth::Streaming => f.write_str("being followed"),
-            SourceHealth::Retrying { reason } => write!(f, "waited for, and asked again from time to time: {reason}"),
+            SourceHealth::Retrying { reason, .. } => {
+                write!(f, "waited for, and asked again from time to time: {reason}")
+            }
             SourceHealth::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }

@@ -34,10 +34,15 @@ impl Reporter {
         if *known == health {
             return;
         }
-        let is_progress =
-            matches!((&*known, &health), (SourceHealth::Snapshotting { .. }, SourceHealth::Snapshotting { .. }));
-        let is_due = self.logged.get(&source).is_none_or(|it| it.elapsed() >= PROGRESS_INTERVAL);
-        if !is_progress || is_due {
+        let is_told = match (&*known, &health) {
+            (SourceHealth::Snapshotting { .. }, SourceHealth::Snapshotting { .. }) => {
+                self.logged.get(&source).is_some_and(|it| it.elapsed() < PROGRESS_INTERVAL)
+            }
+            // One more attempt in vain.
+            (SourceHealth::Retrying { reason: before, .. }, SourceHealth::Retrying { reason, .. }) => before == reason,
+            _ => false,
+        };
+        if !is_told {
             self.logged.insert(source, Instant::now());
             match &health {
                 SourceHealth::Halted { .. } => tracing::error!(source = status.name, "{health}"),

@@ -39,9 +39,8 @@ impl Link {
         self.sender.send(message).map_err(|_| Gone)
     }
 
-    /// Waits, but not longer than the engine wants the source.
-    pub(super) fn pause(&self, time: Duration) {
-        let end = Instant::now() + time;
+    /// Waits until then, but not longer than the engine wants the source.
+    pub(super) fn pause_until(&self, end: Instant) {
         while !self.stopped() && Instant::now() < end {
             thread::sleep(end.saturating_duration_since(Instant::now()).min(STOP_POLL));
         }
@@ -82,7 +81,10 @@ impl Told {
     }
 
     /// Tells what there is to say besides.
-    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "other kinds have health alone"))]
+    #[cfg_attr(
+        not(any(feature = "kafka", feature = "postgres")),
+        allow(dead_code, reason = "other kinds have health alone")
+    )]
     pub(super) fn details(&mut self, spec: &SourceSpec, link: &Link, details: Details) -> Result<(), Gone> {
         if self.details == details {
             return Ok(());
@@ -105,11 +107,4 @@ impl Told {
             tracing::warn!(source, table, columns, "new columns are not followed; a restart or SIGHUP takes them");
         }
     }
-}
-
-/// Between half and all of `time`: many that lost one server must not all come back at once.
-#[cfg(any(feature = "kafka", feature = "postgres"))]
-pub(super) fn jittered(time: Duration) -> Duration {
-    use rand::Rng;
-    time.mul_f64(rand::rng().random_range(0.5..=1.0))
 }

@@ -6,6 +6,7 @@
 //! A kind of source is one folder, which alone knows its options, errors and positions. The kinds meet in `KINDS` and
 //! nowhere else: whoever uses a source knows it as a [`Connector`].
 
+mod breaker;
 mod connect;
 #[cfg(any(feature = "kafka", feature = "postgres"))]
 mod digest;

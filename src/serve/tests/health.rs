@@ -1,7 +1,7 @@
 //! Probes, metrics, admission, waiting and shutdown.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -24,7 +24,15 @@ async fn readiness_names_every_reason() {
     server.board.set_relations(live);
     assert_eq!(server.get("/readyz").await.status, 200);
     assert_eq!(server.get("/v1/views/growing/1").await.status, 404);
-    *server.board.sources()[1].health.write().unwrap() = SourceHealth::Retrying { reason: "locked".into() };
+    let next = Instant::now() + Duration::from_secs(60);
+    *server.board.sources()[1].health.write().unwrap() =
+        SourceHealth::Retrying { reason: "locked".into(), attempts: 4, next };
+    let status = server.get("/v1/sources").await.json()[1]["status"].clone();
+    assert_eq!(
+        (&status["state"], &status["reason"], &status["attempts"]),
+        (&json!("retrying"), &json!("locked"), &json!(4))
+    );
+    assert!((1..=60_000).contains(&status["retry_in_ms"].as_u64().unwrap()), "{status}");
     assert!(
         server
             .get("/readyz")

@@ -5,49 +5,57 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::kind::Kafka;
 use super::places::Places;
 use super::session::Session;
 use crate::change::{Details, Excerpt, Position, Rejected, Rejections, SourceHealth, TableId};
+use crate::source::breaker::Breaker;
 use crate::source::format::{Message as Envelope, Poison};
-use crate::source::link::{Told, jittered};
+use crate::source::link::Told;
 use crate::source::{Link, SourceSpec, TableSpec};
 
-const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
-const LAST_BACK_OFF: Duration = Duration::from_secs(10);
+/// Between two attempts to reach the cluster.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What a person has to mend is looked at this often: who gives wrong passwords too often is locked out in places.
-const HALTED_BACK_OFF: Duration = Duration::from_secs(30);
+const HALTED_PAUSE: Duration = Duration::from_secs(30);
 
 /// Follows the source from `from` on, until the link is closed or told to stop.
 pub(super) fn run(kafka: &Kafka, spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let mut life = Life::new(spec, from.unwrap_or_default());
-    let mut back_off = FIRST_BACK_OFF;
+    let mut breaker = Breaker::new(SHORTEST_PAUSE, LONGEST_PAUSE);
     while !link.stopped() {
         life.healthy = false;
         let outcome = Session::open(kafka, spec, link, &mut life).and_then(|mut it| it.follow());
-        let (health, longest) = match outcome {
+        if life.healthy {
+            breaker.close();
+        }
+        let health = match outcome {
             Ok(()) | Err(Fault::Stopped) => return,
             Err(Fault::Reopen) => {
-                link.pause(FIRST_BACK_OFF);
+                link.pause_until(Instant::now() + SHORTEST_PAUSE / 2);
                 continue;
             }
-            Err(Fault::Retry(reason)) => (SourceHealth::Retrying { reason }, LAST_BACK_OFF),
-            Err(Fault::Halt(reason)) => (SourceHealth::Halted { reason }, HALTED_BACK_OFF),
+            Err(Fault::Retry(reason)) => {
+                breaker.open();
+                breaker.retrying(reason)
+            }
+            Err(Fault::Halt(reason)) => {
+                breaker.open_for(HALTED_PAUSE);
+                SourceHealth::Halted { reason }
+            }
         };
         // What was said of the parts holds no more.
         if life.told.details(spec, link, Details::default()).is_err() {
             return;
         }
-        let is_halt = matches!(health, SourceHealth::Halted { .. });
         if life.told.health(spec, link, health).is_err() {
             return;
         }
-        let doubled = if life.healthy { FIRST_BACK_OFF } else { back_off * 2 };
-        back_off = if is_halt { longest } else { doubled.min(longest) };
-        link.pause(jittered(back_off));
+        link.pause_until(breaker.next());
     }
 }
 

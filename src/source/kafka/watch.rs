@@ -13,7 +13,7 @@ use super::fault::{Fault, Meaning, meaning, words};
 use super::session::Session;
 use super::topic::Progress;
 use crate::change::SourceHealth;
-use crate::source::link::jittered;
+use crate::source::breaker::Breaker;
 
 /// How often the topics are looked at: whether there are more partitions, or topics that were missing.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -27,8 +27,10 @@ const PROBE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)
 /// The cluster does not answer, or not us.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    pause: Duration,
-    probe_at: Instant,
+    /// When it is looked whether it answers again.
+    breaker: Breaker,
+    /// What it says, where nobody has to mend anything.
+    reason: Option<String>,
 }
 
 impl Session<'_> {
@@ -42,11 +44,11 @@ impl Session<'_> {
             Meaning::Passing => Ok(()),
             Meaning::Unreachable => {
                 let reason = words(error, self.consumer.context().take_heard());
-                self.enter_trouble(SourceHealth::Retrying { reason })
+                self.enter_trouble(Fault::Retry(reason))
             }
             Meaning::Denied => {
                 let reason = words(error, self.consumer.context().take_heard());
-                self.enter_trouble(SourceHealth::Halted { reason })
+                self.enter_trouble(Fault::Halt(reason))
             }
             // Which partition it is, and whether that is a gap, is seen when everything is looked at anew.
             Meaning::OutOfRange | Meaning::Missing => Err(Fault::Reopen),
@@ -54,9 +56,22 @@ impl Session<'_> {
         }
     }
 
-    fn enter_trouble(&mut self, health: SourceHealth) -> Result<(), Fault> {
-        let probe_at = Instant::now() + PROBE[0];
-        self.trouble.get_or_insert(Trouble { pause: PROBE[0], probe_at });
+    /// Tells what is wrong with the cluster, and probes it from now on.
+    fn enter_trouble(&mut self, fault: Fault) -> Result<(), Fault> {
+        let breaker = self.trouble.take().map_or_else(
+            || {
+                let mut breaker = Breaker::new(PROBE[0], PROBE[1]);
+                breaker.open();
+                breaker
+            },
+            |it| it.breaker,
+        );
+        let (health, reason) = match fault {
+            Fault::Retry(reason) => (breaker.retrying(reason.clone()), Some(reason)),
+            Fault::Halt(reason) => (SourceHealth::Halted { reason }, None),
+            other => return Err(other),
+        };
+        self.trouble = Some(Trouble { breaker, reason });
         Ok(self.life.told.health(self.spec, self.link, health)?)
     }
 
@@ -80,7 +95,7 @@ impl Session<'_> {
     pub(super) fn look_around(&mut self) -> Result<(), Fault> {
         let now = Instant::now();
         if let Some(trouble) = &self.trouble {
-            if now >= trouble.probe_at {
+            if now >= trouble.breaker.next() {
                 self.probe()?;
             }
             return Ok(());
@@ -136,9 +151,15 @@ impl Session<'_> {
             self.trouble = None;
             return Ok(());
         }
-        let pause = self.trouble.as_ref().map_or(PROBE[0], |it| it.pause * 2).min(PROBE[1]);
-        self.trouble = Some(Trouble { pause, probe_at: Instant::now() + jittered(pause) });
-        Ok(())
+        let trouble = self.trouble.as_mut().expect("only a cluster in trouble is probed");
+        trouble.breaker.open();
+        match &trouble.reason {
+            Some(reason) => {
+                let health = trouble.breaker.retrying(reason.clone());
+                Ok(self.life.told.health(self.spec, self.link, health)?)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether a topic has come, gone, or grown.
@@ -147,9 +168,7 @@ impl Session<'_> {
             let begin = Instant::now();
             let found = match look(self.asker(), &self.topics[at].name) {
                 Ok(found) => found,
-                Err(Fault::Retry(reason)) => return self.enter_trouble(SourceHealth::Retrying { reason }),
-                Err(Fault::Halt(reason)) => return self.enter_trouble(SourceHealth::Halted { reason }),
-                Err(fault) => return Err(fault),
+                Err(fault) => return self.enter_trouble(fault),
             };
             self.round_trip = begin.elapsed();
             let count = match found {

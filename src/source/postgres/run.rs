@@ -16,12 +16,14 @@ use super::session::{Session, Waiter};
 use super::settings::Settings;
 use super::slot;
 use super::stream::Stream;
-use crate::change::{Batch, Event, Phase, Position, SourceHealth, TableId};
-use crate::source::link::{Told, jittered};
+use crate::change::{Batch, Details, Event, Phase, Position, SourceHealth, TableId};
+use crate::source::breaker::Breaker;
+use crate::source::link::Told;
 use crate::source::{Link, Message, SourceSpec, TableSpec};
 
-const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
-const LAST_BACK_OFF: Duration = Duration::from_secs(5);
+/// Between two attempts to reach the server.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a transaction is left alone that was too large.
 const TOO_LARGE_PAUSE: Duration = Duration::from_secs(3600);
 /// How long a table rests that could not be read.
@@ -30,29 +32,35 @@ pub(super) const TABLE_REST: Duration = Duration::from_secs(30);
 /// Follows the server from `from` on, until the link is closed or told to stop.
 pub(super) fn run(settings: &Settings, spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let mut life = Life::new(spec, from.unwrap_or_default());
-    let mut back_off = FIRST_BACK_OFF;
+    let mut breaker = Breaker::new(SHORTEST_PAUSE, LONGEST_PAUSE);
     while !link.stopped() {
         life.healthy = false;
         let outcome =
             Waiter::new(Arc::clone(&link.stop)).and_then(|waiter| attempt(&waiter, settings, spec, &mut life, link));
+        if life.healthy {
+            breaker.close();
+        }
         let health = match outcome {
             Err(Fault::Stopped) | Ok(()) => return,
             Err(Fault::Again) => {
-                if !std::mem::take(&mut life.healthy) {
-                    back_off = (back_off * 2).min(LAST_BACK_OFF);
-                    link.pause(back_off);
+                if !life.healthy {
+                    breaker.open();
+                    link.pause_until(breaker.next());
                 }
                 continue;
             }
-            Err(Fault::Retry(reason)) => SourceHealth::Retrying { reason },
-            Err(Fault::Halt(reason)) => SourceHealth::Halted { reason },
+            Err(Fault::Retry(reason)) => {
+                breaker.open();
+                breaker.retrying(reason)
+            }
+            Err(Fault::Halt(reason)) => {
+                breaker.open();
+                SourceHealth::Halted { reason }
+            }
             // Nothing but another option helps, which takes a restart.
             Err(Fault::TooLarge(number)) => {
-                if life.tell(spec, link, SourceHealth::Halted { reason: too_large(number, settings) }).is_err() {
-                    return;
-                }
-                link.pause(TOO_LARGE_PAUSE);
-                continue;
+                breaker.open_for(TOO_LARGE_PAUSE);
+                SourceHealth::Halted { reason: too_large(number, settings) }
             }
             Err(Fault::Table(tables, reason)) => {
                 let until = Instant::now() + TABLE_REST;
@@ -61,11 +69,11 @@ pub(super) fn run(settings: &Settings, spec: &SourceSpec, from: Option<Position>
                 continue;
             }
         };
-        if life.tell(spec, link, health).is_err() {
+        // What was said of the log holds no more.
+        if life.told.details(spec, link, Details::default()).is_err() || life.tell(spec, link, health).is_err() {
             return;
         }
-        back_off = if life.healthy { FIRST_BACK_OFF } else { (back_off * 2).min(LAST_BACK_OFF) };
-        link.pause(jittered(back_off));
+        link.pause_until(breaker.next());
     }
 }
 
@@ -82,7 +90,7 @@ pub(super) struct Life {
     pub(super) pending: BTreeSet<TableId>,
     /// Tables whose rows could not be read: why, and until when they are left alone.
     resting: BTreeMap<TableId, (String, Instant)>,
-    told: Told,
+    pub(super) told: Told,
     /// Whether the last attempt came as far as following the log.
     pub(super) healthy: bool,
 }

@@ -11,8 +11,8 @@ use tokio::time::{interval, sleep};
 
 use super::options::Settings;
 use crate::change::text::shortened;
+use crate::source::breaker::jittered;
 use crate::source::format::Unread;
-use crate::source::link::jittered;
 use crate::source::options::Secret;
 
 /// How long connecting may take.

@@ -19,11 +19,13 @@ use super::log::{self, Head};
 use super::stream::{self, Found, Reach};
 use super::watch::{FileId, Watch, log_of};
 use crate::change::{Batch, Event, Phase, Position, RowBuilder, SourceHealth, TableId};
+use crate::source::breaker::Breaker;
 use crate::source::link::Told;
 use crate::source::{Link, Message, SourceSpec, TableSpec};
 
-const FIRST_BACK_OFF: Duration = Duration::from_millis(10);
-const LAST_BACK_OFF: Duration = Duration::from_secs(1);
+/// Between two attempts to read the file.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The slow poll, for when file events are lost.
 const SAFETY_POLL: Duration = Duration::from_millis(100);
 /// How long a table rests whose rows could not be read.
@@ -40,7 +42,7 @@ const HURRIED_LOOKS: u32 = 8;
 pub(super) fn run(path: &Path, spec: &SourceSpec, from: Option<Position>, link: &Link) {
     let mut watch = Watch::new(path);
     let mut life = Life::new(spec, from.unwrap_or_default());
-    let mut back_off = FIRST_BACK_OFF;
+    let mut breaker = Breaker::new(SHORTEST_PAUSE, LONGEST_PAUSE);
     while !link.stopped() {
         life.healthy = false;
         let outcome = Follower::open(spec, path, &mut life).and_then(|mut it| {
@@ -48,10 +50,19 @@ pub(super) fn run(path: &Path, spec: &SourceSpec, from: Option<Position>, link: 
             it.leave();
             outcome
         });
+        if life.healthy {
+            breaker.close();
+        }
         let health = match outcome {
             Err(Fault::Stopped) | Ok(()) => return,
-            Err(Fault::Retry(reason)) => SourceHealth::Retrying { reason },
-            Err(Fault::Halt(reason)) => SourceHealth::Halted { reason },
+            Err(Fault::Retry(reason)) => {
+                breaker.open();
+                breaker.retrying(reason)
+            }
+            Err(Fault::Halt(reason)) => {
+                breaker.open();
+                SourceHealth::Halted { reason }
+            }
             Err(Fault::Table(tables, reason)) => {
                 let until = Instant::now() + TABLE_REST;
                 life.pending.extend(&tables);
@@ -62,8 +73,7 @@ pub(super) fn run(path: &Path, spec: &SourceSpec, from: Option<Position>, link: 
         if life.tell(spec, link, health).is_err() {
             return;
         }
-        back_off = if life.healthy { FIRST_BACK_OFF } else { (back_off * 2).min(LAST_BACK_OFF) };
-        link.pause(back_off);
+        link.pause_until(breaker.next());
     }
 }
 
@@ -289,7 +299,7 @@ impl<'a> Follower<'a> {
     fn copy_all(&mut self, link: &Link, reason: Option<String>) -> Result<Head, Fault> {
         if let Some(reason) = reason {
             let reason = format!("{reason}; copying all tables again");
-            self.tell(link, SourceHealth::Retrying { reason })?;
+            self.tell(link, SourceHealth::Retrying { reason, attempts: 0, next: Instant::now() })?;
         }
         let head = self.read(|it| it.head())?;
         let all = self.layout.covers.to_vec();

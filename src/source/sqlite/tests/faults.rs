@@ -29,7 +29,7 @@ fn halted(health: &SourceHealth, words: &str) -> bool {
 }
 
 fn retrying(health: &SourceHealth, words: &str) -> bool {
-    matches!(health, SourceHealth::Retrying { reason } if reason.contains(words))
+    matches!(health, SourceHealth::Retrying { reason, .. } if reason.contains(words))
 }
 
 #[test]
