@@ -1,17 +1,18 @@
 //! Follows the stream: gathers whole transactions, sends them on, tells the server how far they are safe with us.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use pgwire_replication::{Lsn, PgWireError, ReplicationEvent};
 
 use super::fault::Fault;
-use super::kept::Kept;
-use super::pulse::Pulse;
+use super::pulse::{Heard, Pulse};
 use super::run::Follower;
 use super::session::STOP_POLL;
+use super::slot::shown;
 use super::stream::Misread;
-use crate::change::{Phase, SourceHealth, TableId};
+use crate::change::{Details, Part, Phase, Position, SourceHealth, TableId};
 use crate::source::{Link, Message};
 
 /// Transactions are merged up to about so much.
@@ -23,6 +24,8 @@ const WAITING_BYTES: usize = 256 << 20;
 const QUIET: Duration = Duration::from_millis(10);
 /// How often all else is looked at while the stream is busy.
 const LOOK: Duration = Duration::from_millis(50);
+/// How often it is told how the log and the slot are doing.
+const DETAILS: Duration = Duration::from_millis(500);
 /// A server that says nothing for so long, on either session, is gone.
 const SILENCE: Duration = Duration::from_secs(30);
 /// When things were done last.
@@ -30,8 +33,7 @@ struct Clock {
     sent: Instant,
     looked: Instant,
     heard: Instant,
-    /// What was said of the slot last.
-    warned: Option<String>,
+    told: Instant,
 }
 
 impl Follower<'_> {
@@ -40,7 +42,7 @@ impl Follower<'_> {
         self.session.stream()?;
         self.pulse = Some(Pulse::start(self.waiter, self.settings, self.spec));
         let now = Instant::now();
-        let mut clock = Clock { sent: now, looked: now, heard: now, warned: None };
+        let mut clock = Clock { sent: now, looked: now, heard: now, told: now };
         self.life.healthy = true;
         loop {
             let event = match self.session.client.recv().now_or_never() {
@@ -152,11 +154,12 @@ impl Follower<'_> {
         }
         self.acknowledge(link);
         let Some(heard) = self.pulse.as_ref().map(Pulse::heard) else { return Ok(()) };
-        if heard.digest.is_some_and(|it| it != self.layout.digest) || self.life.has_rested() {
+        if heard.digest.as_ref().is_some_and(|it| *it != self.layout.digest) || self.life.has_rested() {
             return Err(Fault::Again);
         }
-        if let Some(kept) = heard.kept {
-            self.warn_of_slot(&kept, clock);
+        if clock.told.elapsed() >= DETAILS {
+            clock.told = Instant::now();
+            self.tell_details(&heard, link)?;
         }
         if let Some((asked_at, end)) = heard.end {
             let sent = self.life.position.log == self.layout.log && self.life.position.only().at >= end;
@@ -180,18 +183,23 @@ impl Follower<'_> {
         }
     }
 
-    /// A slot that is not read fast enough fills its owner's disk, or is given up by the server: that is told when it
-    /// begins, when it gets worse, and when it is over.
-    fn warn_of_slot(&self, kept: &Kept, clock: &mut Clock) {
-        let warning = kept.warning(self.settings.slot_bytes);
-        if warning == clock.warned {
-            return;
+    /// Tells how far the log goes, and what the server keeps of it for us. A slot that is not read fast enough fills its
+    /// owner's disk, or is given up by the server.
+    fn tell_details(&mut self, heard: &Heard, link: &Link) -> Result<(), Fault> {
+        let state = if self.settled { "streaming" } else { "snapshotting" };
+        let mut part = Part { state: state.into(), ..Part::default() };
+        if let Some((_, end)) = heard.end {
+            let at = if self.life.position.log == self.layout.log { self.life.position.only().at } else { 0 };
+            part.numbers.extend([("end", end), ("behind", end.saturating_sub(at))]);
         }
-        let (source, slot) = (&self.spec.name, &self.settings.slot);
-        match &warning {
-            Some(warning) => tracing::warn!(source, slot, "{warning}"),
-            None => tracing::info!(source, slot, "the server no longer keeps much of its log for the slot"),
+        if let Some(kept) = &heard.kept {
+            part.numbers.insert("kept_bytes", kept.bytes);
+            part.numbers.extend(kept.left.map(|it| ("left_bytes", it)));
+            part.words.extend([("wal_status", kept.status.clone()), ("confirmed", shown(kept.confirmed))]);
         }
-        clock.warned = warning;
+        let parts = BTreeMap::from([(Position::WHOLE.to_string(), part)]);
+        let warning = heard.kept.as_ref().and_then(|it| it.warning(self.settings.slot_bytes));
+        let details = Details { parts, warnings: warning.map(|it| ("slot", it)).into_iter().collect() };
+        Ok(self.life.told.details(self.spec, link, details)?)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::{Value, json};
+
 use super::super::support::postgres::Server as Postgres;
 use super::super::support::{PATIENCE, Server, http};
 use super::Shop;
@@ -91,7 +93,7 @@ fn a_slot_that_is_gone_is_not_made_again() {
     wait_for_words(&mut server, "slot-lost");
     // What was read stays served.
     let answer = http::sql(server.address, "SELECT count(*) FROM names").expect("answer");
-    assert_eq!(answer.json()["rows"], serde_json::json!([[2]]));
+    assert_eq!(answer.json()["rows"], json!([[2]]));
     assert_eq!(server.terminate(), Some(0));
     // Another slot is a new beginning, as a person says.
     with_options(&mut shop, &[("slot.name", "gone_2")]);
@@ -214,6 +216,11 @@ fn wait_until(mut found: impl FnMut() -> bool, server: &Server) {
     }
 }
 
+/// What is told of the only source.
+fn source(server: &Server) -> Value {
+    http::get(server.address, "/v1/sources", &[]).expect("sources").json()[0].clone()
+}
+
 /// A transaction that nobody ends holds up the slot, and then the server's log.
 #[test]
 fn what_an_open_transaction_holds_up_is_told() {
@@ -228,19 +235,32 @@ fn what_an_open_transaction_holds_up_is_told() {
     other.execute("COMMIT");
     server.wait_ready();
     shop.compare(&server, NAMES);
+    wait_until(|| source(&server)["parts"][0]["wal_status"] == "reserved", &server);
+    let told = source(&server);
+    let part = &told["parts"][0];
+    assert_eq!((&part["state"], &told["warnings"]), (&json!("streaming"), &json!({})), "{told}");
+    for figure in ["end", "behind", "kept_bytes"] {
+        assert!(part[figure].is_u64(), "{figure}: {told}");
+    }
+    assert!(part["confirmed"].as_str().is_some_and(|it| it.contains('/')), "{told}");
+    let metrics = http::get(server.address, "/metrics", &[]).expect("metrics").body;
+    assert!(metrics.contains("vantage_source_part{source=\"shop\",part=\"\",figure=\"kept_bytes\"}"), "{metrics}");
     other.execute("BEGIN; INSERT INTO items VALUES (4, 'd')");
     for _ in 0..3 {
         shop.owner.execute("SELECT pg_logical_emit_message(false, '', repeat('x', 16000000))");
     }
-    wait_until(|| server.log().contains("has no limit for it"), &server);
+    let warns = |words: &str| source(&server)["warnings"]["slot"].as_str().is_some_and(|it| it.contains(words));
+    wait_until(|| warns("has no limit for it"), &server);
+    assert!(server.log().contains("has no limit for it"), "{}", server.log());
     shop.owner.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '64MB'");
     shop.owner.execute("SELECT pg_reload_conf()");
-    wait_until(|| server.log().contains("gives the slot up when"), &server);
+    wait_until(|| warns("gives the slot up when"), &server);
+    assert!(source(&server)["parts"][0]["left_bytes"].is_u64());
     other.execute("COMMIT");
     wait_until(
         || {
             other.execute("CHECKPOINT");
-            server.log().contains("no longer keeps much")
+            source(&server)["warnings"] == json!({})
         },
         &server,
     );
