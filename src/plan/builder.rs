@@ -13,7 +13,7 @@ use super::types::literal;
 use crate::change::{DataType, Schema, Value};
 
 /// Raised when an operator keeps its state differently, so that state of older versions is rebuilt.
-const STATE_VERSION: u32 = 3;
+pub(crate) const STATE_VERSION: u32 = 3;
 
 /// The nodes made so far.
 #[derive(Default)]

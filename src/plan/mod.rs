@@ -22,6 +22,8 @@ mod types;
 mod union;
 mod views;
 
+#[cfg(test)]
+pub(crate) use builder::STATE_VERSION;
 pub use explain::explain;
 pub(crate) use expr::cell_error;
 pub use node::{

@@ -182,14 +182,17 @@ impl Aggregate {
 
     /// Reads the accumulators from the group's row; the numbers of its rows.
     fn read(&mut self, functions: &[Function], old: Option<&Row>) -> Rows {
-        let state = old.map(|it| it.get(it.width() - 1, DataType::Bytes));
-        let mut bytes = if let Some(Datum::Bytes(it)) = state { it } else { &[] };
-        let [count, undecided] = [(); 2].map(|()| signed(&mut bytes).unwrap_or(0));
+        let Some(old) = old else {
+            self.accumulators.iter_mut().for_each(Accumulator::reset);
+            return Rows::default();
+        };
+        const WRITTEN: &str = "the state of a group is as this version of it was written";
+        let Datum::Bytes(mut bytes) = old.get(old.width() - 1, DataType::Bytes) else { panic!("{WRITTEN}") };
+        let [count, undecided] = [(); 2].map(|()| signed(&mut bytes).expect(WRITTEN));
         for (function, accumulator) in functions.iter().zip(&mut self.accumulators) {
-            if accumulator.decode(function, &mut bytes).is_none() {
-                accumulator.reset();
-            }
+            accumulator.decode(function, &mut bytes).expect(WRITTEN);
         }
+        assert!(bytes.is_empty(), "{WRITTEN}");
         Rows { count, undecided }
     }
 
