@@ -6,7 +6,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{Asker, Consumer};
+use super::client::{Asker, Consumer, ends};
 use super::fault::{Fault, Meaning, meaning};
 use super::kind::Kafka;
 use super::places::Places;
@@ -135,6 +135,8 @@ fn enter_cluster(kafka: &Kafka, spec: &SourceSpec, asker: Asker<'_>, life: &mut 
         tracing::warn!(source = spec.name, "{reason}: copying again");
         life.pending = spec.tables.iter().map(|it| it.table).collect();
         life.places = Places::default();
+        life.given_up.clear();
+        life.forget_left_out(&Vec::from_iter(life.pending.iter().copied()));
     }
     life.places.cluster = cluster;
     Ok(())
@@ -222,7 +224,7 @@ fn partition(place: Option<(u64, Option<i64>)>, low: i64, high: i64, is_copied: 
 /// Where the log of a partition begins and ends.
 pub(super) fn watermarks(asker: Asker<'_>, topic: &str, number: i32) -> Result<(i64, i64), Fault> {
     let doing = format!("asking where partition {number} of topic \"{topic}\" begins and ends");
-    asker.ask(&doing, |time| asker.consumer.fetch_watermarks(topic, number, time))
+    asker.ask(&doing, |time| ends(asker.consumer, topic, number, time))
 }
 
 /// Begins to read.

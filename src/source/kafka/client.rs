@@ -7,6 +7,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::fault::{Fault, Meaning, fault, meaning};
 use super::options::Connection;
@@ -63,6 +64,29 @@ pub(super) fn consumer(name: &str, connection: &Connection) -> Result<Consumer, 
         KafkaError::ClientConfig(_, reason, key, _) => Fault::Halt(format!("properties.{key}: {reason}")),
         error => Fault::Halt(error.to_string()),
     })
+}
+
+/// Where the log of a partition begins and ends.
+///
+/// librdkafka asks for both at once and gives one for the other when only one answer comes, so where they are equal each is
+/// asked for alone: an error taken for an empty log would look like a gap, or like a copy that is complete.
+pub(super) fn ends(consumer: &Consumer, topic: &str, number: i32, time: Duration) -> KafkaResult<(i64, i64)> {
+    let (low, high) = consumer.fetch_watermarks(topic, number, time)?;
+    if low != high {
+        return Ok((low, high));
+    }
+    let end = |which: Offset| {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, number, which)?;
+        let found = consumer.offsets_for_times(list, time)?;
+        let found = found.find_partition(topic, number).expect("an answer has what was asked for");
+        found.error()?;
+        match found.offset() {
+            Offset::Offset(it) => Ok(it),
+            _ => Err(KafkaError::MetadataFetch(Code::OperationTimedOut)),
+        }
+    };
+    Ok((end(Offset::Beginning)?, end(Offset::End)?))
 }
 
 /// Hears what librdkafka says by itself.

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 
 use super::assignment::{Found, look};
-use super::client::Asker;
+use super::client::{Asker, ends};
 use super::fault::{Fault, Meaning, meaning, words};
 use super::session::Session;
 use super::topic::Progress;
@@ -19,6 +19,10 @@ use crate::source::breaker::Breaker;
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Between two requests for the ends of a partition.
 const LEAST_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// When it is asked again for an end after that has failed.
+const CHECK_AGAIN: Duration = Duration::from_secs(1);
+/// How long it is waited for an end.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often the progress of a copy is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// The first and the longest pause between two attempts to see whether the cluster answers again.
@@ -123,9 +127,10 @@ impl Session<'_> {
         let Some((at, number)) = places.get(self.checked % places.len().max(1)).copied() else { return Ok(()) };
         self.checked += 1;
         let topic = &mut self.topics[at];
-        let Ok((low, high)) = self.consumer.fetch_watermarks(&topic.name, number as i32, PROBE[0]) else {
-            // Its leader may be about to change; what is wrong with the connection is told elsewhere.
-            self.check_at = Instant::now() + LOOK_INTERVAL;
+        let Ok((low, high)) = ends(&self.consumer, &topic.name, number as i32, CHECK_TIMEOUT) else {
+            // Its leader may be about to change; what is wrong with the connection is told elsewhere. It is asked again soon,
+            // for a partition that is stuck is found by this alone.
+            self.check_at = Instant::now() + CHECK_AGAIN;
             return Ok(());
         };
         self.check_at = Instant::now() + (LOOK_INTERVAL / places.len() as u32).max(LEAST_CHECK_INTERVAL);

@@ -175,7 +175,10 @@ pub(super) fn wait_for<T>(what: &str, engine: &Engine, mut found: impl FnMut() -
             let health: Vec<String> =
                 sources.iter().map(|it| format!("{}: {}", it.name, it.health.read().expect("lock"))).collect();
             let positions = engine.board().epoch();
-            panic!("{what} did not come: {health:?}, {:?}", positions.positions());
+            let relations = engine.board().relations();
+            let states = relations.iter().filter_map(|it| it.1.read().expect("lock").complaint(&it.0.name));
+            let states: Vec<String> = states.collect();
+            panic!("{what} did not come: {health:?}, {states:?}, {:?}", positions.positions());
         }
         std::thread::sleep(Duration::from_millis(2));
     }
