@@ -233,8 +233,8 @@ impl Holding {
         if let Some(it) = number.and_then(|it| self.open.get_mut(&it)) {
             it.held += 1;
         }
+        // What stands behind others lets nothing go on: where it completes a transaction, `judge` has said so.
         self.queues.entry(part).or_default().push_back((held, number));
-        self.is_changed = true;
     }
 
     fn number(&mut self, id: &str, now: Instant) -> u64 {
@@ -407,7 +407,7 @@ impl Holding {
 
     /// Whether a copy that ended now would have some events of a transaction and not others.
     pub(super) fn splits_copy(&self) -> bool {
-        self.open.values().any(|it| it.is_copied && it.waits && !it.seen.is_empty())
+        self.open.values().any(|it| it.is_copied && !it.seen.is_empty() && (it.waits || it.held > 0))
     }
 
     /// The copies end here: what is missing of transactions some of which they have is not waited for any more.
