@@ -66,6 +66,8 @@ pub struct Core {
     /// What is wrong with single tables, as their sources say.
     pub(super) halted: HashMap<TableId, String>,
     resnapshots: BTreeMap<usize, Resnapshot>,
+    /// Tables that are copied again although nothing is missing of them, until that is done.
+    pub(super) resync: BTreeSet<TableId>,
     /// By source, what its last position covered.
     covers: BTreeMap<usize, Arc<[TableId]>>,
     /// Rows in memory of the plan before this one.
@@ -95,10 +97,14 @@ impl Core {
     }
 
     /// The same state for another plan: what is unchanged is kept, in the store and in memory. [`Core::load`] must follow.
-    pub fn replan(self, catalog: Arc<Catalog>, graph: Arc<Graph>) -> Result<Core, EngineError> {
+    pub fn replan(mut self, catalog: Arc<Catalog>, graph: Arc<Graph>) -> Result<Core, EngineError> {
+        self.copy_again(BTreeSet::new());
+        let again: Vec<String> = self.resync.iter().map(|it| self.catalog.tables[it.0].name.clone()).collect();
         let stop = self.stop;
         let core = Core::over(self.store, catalog, graph, self.board, Some((self.dataflow, self.graph)))?;
-        Ok(Core { stop, times: self.times, ..core })
+        let tables = core.catalog.tables.iter().enumerate();
+        let resync = tables.filter(|it| again.contains(&it.1.name)).map(|it| TableId(it.0)).collect();
+        Ok(Core { stop, times: self.times, resync, ..core })
     }
 
     fn over(
@@ -123,6 +129,7 @@ impl Core {
             below,
             halted: HashMap::new(),
             resnapshots: BTreeMap::new(),
+            resync: BTreeSet::new(),
             covers: BTreeMap::new(),
             before,
             times: Times::default(),
@@ -192,14 +199,18 @@ impl Core {
         let copy = self.resnapshots.remove(&source);
         let is_copied = |it: &TableId| copy.as_ref().is_some_and(|copy| copy.has_begun(*it));
         assert!(gained.iter().all(is_copied), "a table is covered anew only behind a copy of it");
-        pending.events.extend(copy.into_iter().flat_map(|it| it.finish(&batch.covers)));
+        let asked = self.resync.len();
+        if let Some(copy) = copy {
+            self.resync.retain(|it| !copy.has_begun(*it) || !batch.covers.contains(it));
+            pending.events.extend(copy.finish(&batch.covers));
+        }
         if !same {
             self.covers.insert(source, batch.covers);
         }
         let name = &self.catalog.sources[source].name;
         pending.positions.retain(|(known, _)| known != name);
         pending.positions.push((name.clone(), batch.position));
-        if gained.is_empty() {
+        if gained.is_empty() && self.resync.len() == asked {
             return Ok(());
         }
         pending.gained = gained;
@@ -207,9 +218,17 @@ impl Core {
         self.rebuild()
     }
 
-    /// Forgets what copies have said so far, since their sources begin anew; the served tables that were being compared.
-    pub(super) fn give_up_copies(&mut self) -> Vec<TableId> {
-        std::mem::take(&mut self.resnapshots).into_values().flat_map(Resnapshot::into_compared).collect()
+    /// These tables are to be copied again although nothing is missing of them. The sources begin anew, so copies under
+    /// way are given up, and are made again as well.
+    pub(super) fn copy_again(&mut self, tables: BTreeSet<TableId>) {
+        let given_up = std::mem::take(&mut self.resnapshots).into_values().flat_map(Resnapshot::into_compared);
+        self.resync.extend(tables.into_iter().chain(given_up));
+        self.refresh_states();
+    }
+
+    /// Whether a table has to be copied before it can be followed.
+    pub(super) fn needs_copy(&self, table: TableId) -> bool {
+        !self.is_covered(table) || self.resync.contains(&table)
     }
 
     /// A table that is served will be compared with its copy; one that is not begins empty.

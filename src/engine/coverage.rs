@@ -175,6 +175,10 @@ impl Core {
                 SourceHealth::Connecting | SourceHealth::Snapshotting { .. } | SourceHealth::Streaming => {}
             }
         }
+        if let Some(table) = below.iter().find(|it| self.resync.contains(it)) {
+            let reason = format!("{} is being copied again", named(table));
+            awaited = awaited.or(Some(Trouble { reason, needs_person: false }));
+        }
         let missed = below.iter().find(|it| self.has_missed(**it));
         let missed = missed.map(|table| {
             let reason = format!("{} has missed changes and is about to be copied again", named(table));

@@ -88,7 +88,6 @@ impl Engine {
             stop: Arc::clone(&stop),
             durable: Vec::new(),
             unsynced: None,
-            resync: BTreeSet::new(),
             announced: false,
             sync_requests: None,
         };
@@ -182,8 +181,6 @@ struct Runner {
     durable: Vec<Arc<Mutex<Option<Position>>>>,
     /// When the oldest commit that is not fsynced was made.
     unsynced: Option<Instant>,
-    /// Tables that are copied again although what is held of them lacks nothing, because somebody asked for it.
-    resync: BTreeSet<TableId>,
     /// Whether it was said that everything is ready.
     announced: bool,
     /// To the sync thread.
@@ -213,8 +210,11 @@ impl Runner {
                     loaded = core.load();
                 }
                 Ok(Next::CopyAgain(tables)) => {
-                    self.resync = tables;
-                    self.resync.extend(core.give_up_copies());
+                    core.copy_again(tables);
+                    let tables = core.catalog.tables.iter().enumerate();
+                    for (_, table) in tables.filter(|it| core.needs_copy(TableId(it.0))) {
+                        self.board.sources()[table.source].forget_rejected(&table.name);
+                    }
                     loaded = Ok(());
                 }
                 // Told to stop while it loads, builds, or waits for the disk: what was not done is done by the next start.
@@ -239,7 +239,6 @@ impl Runner {
         self.sources = sources;
         self.reporter.set_unplanned(unplanned);
         self.reporter.forget_tables();
-        self.resync.clear();
         self.reviser.learn(&core.catalog, &schemas)?;
         self.announced = false;
         Ok(core)
@@ -271,7 +270,6 @@ impl Runner {
         stop: &Arc<AtomicBool>,
     ) -> Vec<JoinHandle<()>> {
         let mut threads = Vec::new();
-        let resync = std::mem::take(&mut self.resync);
         self.durable.clear();
         for (index, source) in core.catalog.sources.iter().enumerate() {
             let from = core.position(index);
@@ -282,7 +280,7 @@ impl Runner {
                 table: TableId(table),
                 declaration: declared.clone(),
                 schema: core.graph().nodes[table].schema.clone(),
-                copy: !core.is_covered(TableId(table)) || resync.contains(&TableId(table)),
+                copy: core.needs_copy(TableId(table)),
             });
             let spec = SourceSpec { index, name: source.name.clone(), tables: tables.collect() };
             let link = Link { sender: sender.clone(), durable, stop: Arc::clone(stop) };

@@ -1,5 +1,6 @@
 //! The engine without threads: copies that are begun again, recovery, and what may not be read yet.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
@@ -311,4 +312,29 @@ fn what_is_being_built_is_not_read() {
     apply(&mut core, Phase::Streaming, Vec::new());
     assert!(view.get(&[Datum::Int(7)]).unwrap().is_some());
     assert_eq!(listing.first(&listing.epoch(), &[Datum::Int(1)], 9).unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_to_be_copied_again_stays_so_until_its_copy_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(directory.path(), COLOURS);
+    apply(&mut core, both(), vec![upsert(ITEMS, 1, 7), upsert(TAGS, 1, 1)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    assert!(!core.needs_copy(ITEMS) && !core.needs_copy(TAGS));
+    core.copy_again([ITEMS].into());
+    // Before its source has begun somebody asks for another table, and the view files are read again.
+    core.copy_again([TAGS].into());
+    assert!(core.needs_copy(ITEMS) && core.needs_copy(TAGS));
+    let (catalog, graph) = planned(COLOURS);
+    let mut core = core.replan(catalog, graph).unwrap();
+    core.load().unwrap();
+    assert!(core.needs_copy(ITEMS) && core.needs_copy(TAGS));
+    // A copy of one of them that is given up, because the sources begin anew, is made again.
+    apply(&mut core, Phase::SnapshotStart(vec![ITEMS]), vec![upsert(ITEMS, 2, 7)]);
+    core.copy_again(BTreeSet::new());
+    assert!(core.needs_copy(ITEMS));
+    apply(&mut core, Phase::SnapshotStart(vec![ITEMS]), vec![upsert(ITEMS, 3, 7)]);
+    apply(&mut core, Phase::Streaming, Vec::new());
+    assert!(!core.needs_copy(ITEMS) && core.needs_copy(TAGS));
+    assert_eq!((rows(&core, "items"), rows(&core, "tags")), (vec![(3, 7)], vec![(1, 1)]));
 }

@@ -51,8 +51,9 @@ impl Link {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     health: Option<SourceHealth>,
-    halted: BTreeMap<TableId, String>,
-    details: Details,
+    /// None before anything was told: a source that begins anew does not know what its forerunner has told.
+    halted: Option<BTreeMap<TableId, String>>,
+    details: Option<Details>,
     added: BTreeMap<String, Vec<String>>,
 }
 
@@ -73,10 +74,10 @@ impl Told {
         link: &Link,
         halted: &BTreeMap<TableId, String>,
     ) -> Result<(), Gone> {
-        if self.halted == *halted {
+        if self.halted.as_ref() == Some(halted) {
             return Ok(());
         }
-        self.halted.clone_from(halted);
+        self.halted = Some(halted.clone());
         link.send(Message::Halted(spec.index, halted.clone().into_iter().collect()))
     }
 
@@ -86,13 +87,13 @@ impl Told {
         allow(dead_code, reason = "other kinds have health alone")
     )]
     pub(super) fn details(&mut self, spec: &SourceSpec, link: &Link, details: Details) -> Result<(), Gone> {
-        if self.details == details {
+        if self.details.as_ref() == Some(&details) {
             return Ok(());
         }
-        for (_, warning) in details.warnings.iter().filter(|it| self.details.warnings.get(it.0) != Some(it.1)) {
+        let known = self.details.replace(details.clone()).unwrap_or_default().warnings;
+        for (_, warning) in details.warnings.iter().filter(|it| known.get(it.0) != Some(it.1)) {
             tracing::warn!(source = spec.name, "{warning}");
         }
-        self.details.clone_from(&details);
         link.send(Message::Details(spec.index, details))
     }
 

@@ -144,12 +144,12 @@ impl SourceStatus {
         *self.details.write().unwrap_or_else(|it| it.into_inner()) = Arc::new(details);
     }
 
-    /// By table, the messages that were left out since the process started.
+    /// By table, the messages that were left out since the process started, or since the table began to be copied again.
     pub fn rejected(&self) -> BTreeMap<String, Rejections> {
         self.rejected.read().unwrap_or_else(|it| it.into_inner()).clone()
     }
 
-    /// By table, how many messages were left out since the process started.
+    /// By table, how many these are.
     pub fn rejected_counts(&self) -> BTreeMap<String, u64> {
         let rejected = self.rejected.read().unwrap_or_else(|it| it.into_inner());
         rejected.iter().map(|(table, it)| (table.clone(), it.count)).collect()
@@ -159,6 +159,11 @@ impl SourceStatus {
     pub fn reject(&self, table: &str, rejections: Rejections) {
         let mut rejected = self.rejected.write().unwrap_or_else(|it| it.into_inner());
         rejected.entry(table.into()).or_default().extend(rejections);
+    }
+
+    /// `table` is copied again, and what is left out of it is counted anew.
+    pub fn forget_rejected(&self, table: &str) {
+        self.rejected.write().unwrap_or_else(|it| it.into_inner()).remove(table);
     }
 
     /// Asks for these tables of the source to be copied again; the engine looks for that.

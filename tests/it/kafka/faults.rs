@@ -171,6 +171,25 @@ fn messages_deleted_before_they_were_read_are_a_gap_that_is_named() {
 }
 
 #[test]
+fn a_gap_is_mended_by_a_copy_that_is_asked_for() {
+    let stand = stand();
+    stand.cluster.send("orders", 0, &row(1000, 1));
+    stand.cluster.flush();
+    stand.ready().stop().expect("stop");
+    push_out(&stand, "orders");
+    let engine = stand.start();
+    assert!(trouble(&engine, "orders").starts_with("gap: "));
+    engine.board().sources()[0].ask_resync(["orders".to_string()]);
+    engine.wait_ready(PATIENCE).expect("what was halted is followed again");
+    let copied = rows(&engine, "o");
+    assert!(copied.contains(&"79 | 79".to_string()) && !copied.contains(&"1000 | 1".to_string()), "{copied:?}");
+    stand.cluster.send("orders", 1, &row(2000, 2));
+    catch_up(&stand, &engine, "shop");
+    assert!(rows(&engine, "o").contains(&"2000 | 2".to_string()));
+    engine.stop().expect("stop");
+}
+
+#[test]
 fn another_cluster_is_noticed() {
     let stand = stand();
     stand.cluster.send("orders", 0, &row(1, 1));
@@ -310,6 +329,7 @@ fn a_table_is_copied_again_as_a_difference_when_that_is_asked_for() {
     });
     assert!(gone.contains(&"79 | 79".to_string()), "{gone:?}");
     assert!(source.events.load(std::sync::atomic::Ordering::Relaxed) > before);
+    engine.wait_ready(PATIENCE).expect("it is followed again");
     assert_eq!(state.state(), RelationState::Live);
     assert_eq!(rows(&engine, "s"), ["7 | 7"]);
     // It is followed on.
