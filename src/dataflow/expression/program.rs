@@ -107,7 +107,10 @@ impl RowProgram {
             Some(_) => return None,
         };
         // Nobody knows whether there is a row that is made of one of which nobody knows that.
-        let failed = failed.or_else(|| self.undecided(scope).map(Failed::Row));
+        let failed = match failed {
+            Some(Failed::Row(_)) => failed,
+            other => self.undecided(scope).map(Failed::Row).or(other),
+        };
         if let Some(Failed::Row(reason)) = failed {
             scratch.builder.mark_undecided(reason);
         }

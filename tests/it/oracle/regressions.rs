@@ -101,6 +101,7 @@ const REGRESSIONS: &[Regression] = &[
             ("joined", "SELECT k.id AS id, t.g AS g FROM kept AS k JOIN t ON k.id = t.id"),
             ("joined_groups", "SELECT g, count(*) AS n FROM joined GROUP BY g"),
             ("each", "SELECT id, count(*) AS n FROM ids GROUP BY id"),
+            ("beside_many", "SELECT k.id AS id, u.g AS g FROM kept AS k LEFT JOIN t AS u ON u.g = k.id AND u.a > k.a"),
             ("beside", "SELECT t.id AS id, t.g AS g, k.a AS a FROM t LEFT JOIN kept AS k ON k.id = t.id"),
         ],
         truths: &[
@@ -128,6 +129,10 @@ const REGRESSIONS: &[Regression] = &[
                 "SELECT k.id, CASE WHEN k.a = 'error' THEN k.a ELSE t.g END AS g FROM kept AS k JOIN t ON k.id = t.id",
             ),
             ("joined_groups", "SELECT g, CASE WHEN g = 'error' THEN g ELSE count(*) END FROM joined GROUP BY g"),
+            (
+                "beside_many",
+                "SELECT k.id, CASE WHEN k.a = 'error' THEN k.a ELSE u.g END FROM kept AS k LEFT JOIN t AS u ON u.g = k.id AND (k.a = 'error' OR u.a > k.a)",
+            ),
             ("each", "SELECT id, CASE WHEN a = 'error' THEN a ELSE 1 END FROM kept"),
         ],
         epochs: &[
