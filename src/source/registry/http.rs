@@ -104,6 +104,11 @@ impl Client {
                     sleep(jittered(pause)).await;
                     pause *= 2;
                 }
+                // A schema may have been registered a moment ago, and this server not have heard of it.
+                Ok(Answer::Missing(_)) if attempt < TRIES => {
+                    sleep(jittered(pause)).await;
+                    pause *= 2;
+                }
                 answer => return answer,
             }
         }

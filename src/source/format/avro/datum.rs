@@ -11,19 +11,24 @@ use crate::source::format::value::Typed;
 /// How deep values may be in each other: a schema that holds itself sets no limit.
 const MAX_DEPTH: usize = 64;
 
+/// So many values a message of no bytes may have, as a schema with many fields that are always NULL has.
+const VALUES_OF_NONE: usize = 100_000;
+
 /// The rest of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Datum<'a> {
     bytes: &'a [u8],
     /// How many items it may still have: items of no bytes would cost nothing to send and everything to read.
     items: usize,
+    /// How many values it may still have, for the same reason: records of records of nothing.
+    values: usize,
 }
 
 const TOO_SHORT: &str = "the Avro value ends too early";
 
 impl<'a> Datum<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Datum<'a> {
-        Datum { bytes, items: bytes.len() }
+        Datum { bytes, items: bytes.len(), values: VALUES_OF_NONE.saturating_add(bytes.len().saturating_mul(8)) }
     }
 
     /// Nothing may be left.
@@ -129,7 +134,7 @@ impl<'a> Datum<'a> {
     }
 
     fn skip_within(&mut self, schema: &Schema, at: usize, depth: usize) -> Result<(), String> {
-        let depth = deeper(depth)?;
+        let depth = self.enter(depth)?;
         match &schema.node(at).kind {
             Kind::Null => {}
             Kind::Boolean => drop(self.take(1)?),
@@ -174,7 +179,7 @@ impl<'a> Datum<'a> {
     }
 
     pub(super) fn value_within(&mut self, schema: &Schema, at: usize, depth: usize) -> Result<Typed<'a>, String> {
-        let depth = deeper(depth)?;
+        let depth = self.enter(depth)?;
         let node = schema.node(at);
         Ok(match (&node.kind, node.meaning) {
             (Kind::Null, _) => Typed::Null,
@@ -206,14 +211,16 @@ impl<'a> Datum<'a> {
         })
     }
 
+    /// Begins to read or pass over a value that may be this deep; how deep those in it may be.
+    fn enter(&mut self, depth: usize) -> Result<usize, String> {
+        self.values = self.values.checked_sub(1).ok_or("the Avro value has far more values in it than bytes")?;
+        depth.checked_sub(1).ok_or_else(|| format!("the Avro value is more than {MAX_DEPTH} values deep"))
+    }
+
     /// The key of a map's entry.
     pub(super) fn key(&mut self) -> Result<&'a str, String> {
         self.text()
     }
-}
-
-fn deeper(depth: usize) -> Result<usize, String> {
-    depth.checked_sub(1).ok_or_else(|| format!("the Avro value is more than {MAX_DEPTH} values deep"))
 }
 
 /// A UUID as it is written; other bytes as they are.
