@@ -5,6 +5,7 @@
 //! nothing; after a failure nobody waits, and the failure is the answer until there is another one.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -16,6 +17,7 @@ use super::session::{Session, Waiter};
 use super::settings::Settings;
 use super::shape::{Shape, shape};
 use super::sql::TableName;
+use crate::source::panic_text;
 
 /// So long an answer about the tables is taken for several questions that come together.
 const FRESH: Duration = Duration::from_secs(1);
@@ -55,8 +57,9 @@ impl Asked {
     pub(super) fn shape(&self, name: &TableName) -> Result<Shape, Fault> {
         let mut state = self.heard.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
-            if !std::mem::replace(&mut state.is_asked, true) {
-                self.ask();
+            if !state.is_asked {
+                self.ask().map_err(|error| Fault::Retry(format!("no thread to describe tables: {error}")))?;
+                state.is_asked = true;
             }
             let has_failed = matches!(state.last, Some((_, Err(_))));
             let patience = if has_failed { Duration::ZERO } else { PATIENCE };
@@ -77,15 +80,18 @@ impl Asked {
     }
 
     /// Asks, on another thread.
-    fn ask(&self) {
+    fn ask(&self) -> std::io::Result<()> {
         let (settings, names, heard) = (Arc::clone(&self.settings), Arc::clone(&self.names), Arc::clone(&self.heard));
         let asking = thread::Builder::new().name("describe".into()).spawn(move || {
-            let told = told(&settings, &names);
+            // Whoever asks next has to find that nobody is being asked any more.
+            let told = catch_unwind(AssertUnwindSafe(|| told(&settings, &names))).unwrap_or_else(|panic| {
+                Err(Fault::Retry(format!("internal error while tables were described: {}", panic_text(&*panic))))
+            });
             let mut state = heard.state.lock().unwrap_or_else(PoisonError::into_inner);
             *state = State { is_asked: false, last: Some((Instant::now(), told)) };
             heard.came.notify_all();
         });
-        asking.map(drop).unwrap_or_else(|error| panic!("no thread to describe tables: {error}"));
+        asking.map(drop)
     }
 }
 
