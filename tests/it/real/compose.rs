@@ -26,6 +26,18 @@ fn containers_are_given_what_the_servers_of_the_tests_are_given() {
 }
 
 #[test]
+fn the_image_is_built_with_all_that_the_manifest_names() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let image = include_str!("../../../deploy/Dockerfile");
+    for (section, folder) in
+        [("[lib]", "src"), ("[[bench]]", "benches"), ("[[test]]", "tests"), ("[[example]]", "examples")]
+    {
+        assert!(manifest.contains(section), "Cargo.toml has no {section} any more");
+        assert!(image.contains(&format!("COPY {folder} ./{folder}\n")), "deploy/Dockerfile lacks {folder}");
+    }
+}
+
+#[test]
 fn the_demo_knows_all_it_is_told() {
     let help = super::super::support::vantage().args(["demo", "--help"]).output().expect("help");
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
