@@ -3,11 +3,12 @@
 //! ```text
 //! [key length u32][columns u16][flags u8][key][null bits][error bits, left-out bits][slots][reason][tail]
 //! ```
-//! Error bits, left-out bits and the reason are there only if flagged. All integers are little-endian; the key is the relation's memcomparable key (see `key`). A slot of 8 bytes holds the
-//! value itself, or for variable types and errors the offset (u32) and length (u32) of its bytes in the tail. A tombstone
-//! has a key and nothing else. A partial row says nothing of the columns it leaves out; it is completed before anything
-//! is computed from it, and never stored. Of an undecided row nobody knows whether it belongs to its relation, because a
-//! condition of it could not be computed; the reason is one more slot, of a text. The format is stored on disk: the golden test must only ever be extended.
+//! Error bits, left-out bits and the reason are there only if flagged. All integers are little-endian; the key is the
+//! relation's memcomparable key (see `key`). A slot of 8 bytes holds the value itself, or for variable types and errors
+//! the offset (u32) and length (u32) of its bytes in the tail. A tombstone has a key and nothing else. A partial row says
+//! nothing of the columns it leaves out; it is completed before anything is computed from it, and never stored. Of an
+//! undecided row nobody knows whether it belongs to its relation, because a condition of it could not be computed; the
+//! reason is one more slot, of a text. The format is stored on disk: the golden test must only ever be extended.
 
 use std::fmt;
 use std::sync::Arc;
