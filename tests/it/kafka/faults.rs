@@ -143,13 +143,19 @@ fn push_out(stand: &Stand, topic: &str) {
     stand.cluster.flush();
 }
 
-#[test]
-fn messages_deleted_before_they_were_read_are_a_gap_that_is_named() {
+/// What has read the first message of `orders`, and was away when those behind it were deleted.
+fn stand_with_a_gap() -> Stand {
     let stand = stand();
     stand.cluster.send("orders", 0, &row(1000, 1));
     stand.cluster.flush();
     stand.ready().stop().expect("stop");
     push_out(&stand, "orders");
+    stand
+}
+
+#[test]
+fn messages_deleted_before_they_were_read_are_a_gap_that_is_named() {
+    let stand = stand_with_a_gap();
     stand.cluster.send("stock", 0, &row(7, 7));
     stand.cluster.flush();
     let engine = stand.start();
@@ -172,11 +178,7 @@ fn messages_deleted_before_they_were_read_are_a_gap_that_is_named() {
 
 #[test]
 fn a_gap_is_mended_by_a_copy_that_is_asked_for() {
-    let stand = stand();
-    stand.cluster.send("orders", 0, &row(1000, 1));
-    stand.cluster.flush();
-    stand.ready().stop().expect("stop");
-    push_out(&stand, "orders");
+    let stand = stand_with_a_gap();
     let engine = stand.start();
     assert!(trouble(&engine, "orders").starts_with("gap: "));
     engine.board().sources()[0].ask_resync(["orders".to_string()]);
